@@ -19,6 +19,39 @@ from sampan.network.port import NetworkUsage
 from sampan.runtime.port import ExecSpec, Exit, LogLine, RuntimeInfo, Streams, Usage
 from sampan.volume.port import PathStat
 
+__all__ = [
+    "Change",
+    "Container",
+    "ContainerSpec",
+    "Credentials",
+    "DiskUsage",
+    "Endpoint",
+    "EndpointSpec",
+    "Engine",
+    "Event",
+    "ExecRecord",
+    "ExecSpec",
+    "Exit",
+    "Filters",
+    "HostInfo",
+    "Image",
+    "ImageConfig",
+    "Images",
+    "LogLine",
+    "Network",
+    "NetworkUsage",
+    "PathStat",
+    "ProcessRow",
+    "Progress",
+    "RestartPolicy",
+    "RuntimeInfo",
+    "Stats",
+    "Streams",
+    "Usage",
+    "Volume",
+    "Waiter",
+]
+
 
 class ExecRecord(Struct, frozen=True, kw_only=True):
     """An exec session. Lost, on purpose, with its container's end plus a while, and with the daemon."""

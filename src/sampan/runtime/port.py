@@ -117,6 +117,10 @@ class Exec(Protocol):
         """Return how it ended. May be awaited by many."""
         ...
 
+    async def kill(self) -> None:
+        """Kill the process; a no-op when it has ended."""
+        ...
+
 
 class Usage(Struct, frozen=True, kw_only=True):
     """What a container uses now. Counters are since its start; None when the kernel does not tell."""
