@@ -55,7 +55,7 @@ class UnpackLimits(NamedTuple):
 
 
 class Unpacked(NamedTuple):
-    """What was made. `implied` are directories that had no entry of their own, parents first."""
+    """What was made. `implied` are directories that had no entry of their own, parents first, `.` for the root."""
 
     size_bytes: int
     entries: int
@@ -81,7 +81,7 @@ def unpack(tar: TarStream, root_fd: int, *, layer: bool = True, limits: UnpackLi
             except OSError as error:
                 _refuse(entry, error)
         tree.finish()
-        return Unpacked(tree.size_bytes, tree.entries, tuple(tree.implied))
+        return Unpacked(tree.size_bytes, tree.entries, tree.implied())
 
 
 def _refuse(entry: Entry, error: OSError) -> NoReturn:
@@ -109,7 +109,7 @@ class _Tree:
         self._layer = layer
         self._parents: dict[bytes, int] = {}
         self._times: list[tuple[bytes, int]] = []
-        self.implied: list[bytes] = []
+        self._implied: list[bytes] = [b"."]
         self.entries = 0
         self.size_bytes = 0
 
@@ -125,15 +125,20 @@ class _Tree:
         """Set directories' times, now that nothing more is made in them."""
         for path, mtime_ns in reversed(self._times):
             try:
-                fd = syscalls.openat2(self._root_fd, path, os.O_RDONLY | os.O_DIRECTORY, resolve=_RESOLVE)
+                fd = syscalls.openat2(self._root_fd, path, _OPEN_DIRECTORY, resolve=_RESOLVE)
             except OSError as error:
-                if error.errno in {errno.ENOENT, errno.ENOTDIR}:
+                if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
                     continue  # a later entry replaced it
                 raise
             try:
                 os.utime(fd, ns=(mtime_ns, mtime_ns))
             finally:
                 os.close(fd)
+
+    def implied(self) -> tuple[bytes, ...]:
+        """Return the directories that no entry described, parents first."""
+        described = {path for path, _ in self._times}
+        return tuple(path for path in self._implied if path not in described)
 
     # --- where --------------------------------------------------------------------------------------------------------
 
@@ -177,7 +182,7 @@ class _Tree:
                     child = self._open(path)
                 except FileNotFoundError:
                     os.mkdir(part, 0o755, dir_fd=parent)
-                    self.implied.append(path)
+                    self._implied.append(path)
                     child = self._open(path)
                 os.close(parent)
                 parent = child
@@ -195,7 +200,6 @@ class _Tree:
             remove_tree(base, dir_fd=parent)
         else:
             os.unlink(base, dir_fd=parent)
-        self._times = [row for row in self._times if row[0].rpartition(b"/")[2] != base] if self._times else []
         # a path that was resolved through it may lead elsewhere now; our caller's descriptor stays open
         for path in [path for path, fd in self._parents.items() if fd != parent]:
             os.close(self._parents.pop(path))
