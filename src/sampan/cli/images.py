@@ -1,0 +1,254 @@
+"""The verbs on images."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import TextIO
+
+from sampan.cli.containers import FILTER, FORMAT, NO_TRUNC, QUIET, filters
+from sampan.cli.errors import CliError, UsageError
+from sampan.cli.flags import BOOL, LIST, TEXT, Flag, Given
+from sampan.cli.http import Client, query, quote
+from sampan.cli.run import each
+from sampan.cli.verb import Verb
+
+
+def images(client: Client, given: Given) -> int:
+    from sampan.cli.table import show
+
+    wanted = given.list("filter") + [f"reference={word}" for word in given.words]
+    found = client.get("/images/json" + query(all=given.on("all"), filters=filters(wanted)))
+    assert isinstance(found, list)  # noqa: S101  the API's shape
+    rows = [row for image in found for row in _rows(image, given)]
+    digest = (("DIGEST", "Digest"),) if given.on("digests") else ()
+    columns = (_COLUMNS[0], _COLUMNS[1], *digest, *_COLUMNS[2:])
+    show(rows, columns, given.text("format"), quiet="ID" if given.on("quiet") else "")
+    return 0
+
+
+_COLUMNS = (
+    ("REPOSITORY", "Repository"),
+    ("TAG", "Tag"),
+    ("IMAGE ID", "ID"),
+    ("CREATED", "CreatedSince"),
+    ("SIZE", "Size"),
+)
+
+
+def _rows(image: dict[str, object], given: Given) -> list[dict[str, object]]:
+    import time
+
+    from sampan.cli.units import human_duration, human_size
+
+    tags, digests = image.get("RepoTags") or [], image.get("RepoDigests") or []
+    assert isinstance(tags, list) and isinstance(digests, list)  # noqa: S101, PT018  the API's shape
+    digest_of = {name: digest for name, _, digest in (str(one).partition("@") for one in digests)}
+    identity, created = str(image["Id"]), int(str(image["Created"]))
+    names = (
+        [str(tag).rpartition(":")[::2] for tag in tags]
+        or [(name, "<none>") for name in digest_of]
+        or [("<none>", "<none>")]
+    )
+    return [
+        {
+            "Repository": repository,
+            "Tag": tag,
+            "Digest": digest_of.get(repository, "<none>"),
+            "ID": identity if given.on("no-trunc") else identity.removeprefix("sha256:")[:12],
+            "CreatedAt": time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(created)),
+            "CreatedSince": human_duration(time.time() - created) + " ago" if created > 0 else "N/A",  # noqa: TID251
+            "Size": human_size(int(str(image["Size"]))),
+        }
+        for repository, tag in names
+    ]
+
+
+def pull(client: Client, given: Given) -> int:
+    if given.on("quiet"):
+        pull_image(client, given.words[0], platform=given.text("platform"), quiet=True, out=sys.stderr)
+        print(given.words[0])
+    else:
+        pull_image(client, given.words[0], platform=given.text("platform"), quiet=False, out=sys.stdout)
+    return 0
+
+
+def pull_image(client: Client, image: str, *, platform: str, quiet: bool, out: TextIO) -> None:
+    """Pull `image`, showing its progress on `out`."""
+    from sampan.cli.progress import show
+
+    name, digest, tag = image, "", ""
+    if "@" in image:
+        name, _, digest = image.partition("@")
+    elif ":" in image.rpartition("/")[2]:
+        name, _, tag = image.rpartition(":")
+    path = "/images/create" + query(fromImage=name, tag=digest or tag or "latest", platform=platform)
+    show(client.request("POST", path, headers=_credentials(name)).lines(), out, quiet=quiet)
+
+
+def push(client: Client, given: Given) -> int:
+    from sampan.cli.progress import show
+
+    image = given.words[0]
+    name, _, tag = image.rpartition(":") if ":" in image.rpartition("/")[2] else (image, "", "latest")
+    headers = _credentials(name) or (("X-Registry-Auth", "e30="),)
+    answer = client.request("POST", f"/images/{quote(name)}/push{query(tag=tag)}", headers=headers)
+    show(answer.lines(), sys.stdout, quiet=given.on("quiet"))
+    return 0
+
+
+def _credentials(image: str) -> tuple[tuple[str, str], ...]:
+    """What `docker login` left for the image's registry, as the API's header; nothing without it."""
+    first, slash, _ = image.partition("/")
+    registry = (
+        first if slash and ("." in first or ":" in first or first == "localhost") else "https://index.docker.io/v1/"
+    )
+    folder = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
+    try:
+        with open(f"{folder}/config.json", encoding="utf-8") as file:
+            text = file.read()
+    except OSError:
+        return ()
+    import base64
+    import json
+
+    secret = str(json.loads(text).get("auths", {}).get(registry, {}).get("auth", ""))
+    if not secret:
+        return ()
+    user, _, password = base64.b64decode(secret).decode().partition(":")
+    document = json.dumps({"username": user, "password": password, "serveraddress": registry})
+    return (("X-Registry-Auth", base64.urlsafe_b64encode(document.encode()).decode()),)
+
+
+def _pieces(path: str) -> Iterator[bytes]:
+    """The bytes of a file, or of stdin for "" and "-"."""
+    try:
+        fd = 0 if path in ("", "-") else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise CliError(f"cannot read {path}: {error.strerror}") from None
+    try:
+        while piece := os.read(fd, 1 << 20):
+            yield piece
+    finally:
+        if fd:
+            os.close(fd)
+
+
+def load(client: Client, given: Given) -> int:
+    from sampan.cli.progress import show
+
+    path = given.text("input")
+    if not path and os.isatty(0):
+        raise UsageError("load reads an archive: give -i FILE, or pipe one in")
+    answer = client.request("POST", "/images/load" + query(quiet=given.on("quiet")), raw=_pieces(path))
+    show(answer.lines(), sys.stdout)
+    return 0
+
+
+def save(client: Client, given: Given) -> int:
+    path = given.text("output")
+    if not path and os.isatty(1):
+        raise UsageError("save writes an archive: give -o FILE, or redirect the output")
+    names = "&".join(f"names={quote(word)}" for word in given.words)
+    answer = client.request("GET", f"/images/get?{names}")
+    fd = 1 if not path else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    from sampan.cli.attach import write_all
+
+    for piece in answer:
+        write_all(fd, piece)
+    return 0
+
+
+def import_(client: Client, given: Given) -> int:
+    from sampan.cli.progress import show
+
+    source, *name = given.words
+    repository, _, tag = (
+        name[0].rpartition(":") if name and ":" in name[0].rpartition("/")[2] else ((name or [""])[0], "", "")
+    )
+    changes = "".join(f"&changes={quote(change)}" for change in given.list("change"))
+    path = "/images/create" + query(fromSrc="-", repo=repository, tag=tag, message=given.text("message"))
+    show(client.request("POST", path + changes, raw=_pieces(source)).lines(), sys.stdout)
+    return 0
+
+
+def tag(client: Client, given: Given) -> int:
+    source, target = given.words
+    name, _, label = target.rpartition(":") if ":" in target.rpartition("/")[2] else (target, "", "latest")
+    client.request("POST", f"/images/{quote(source)}/tag{query(repo=name, tag=label)}").read()
+    return 0
+
+
+def rmi(client: Client, given: Given) -> int:
+    wishes = query(force=given.on("force"), noprune=given.on("no-prune"))
+
+    def one(name: str) -> None:
+        rows = client.request("DELETE", f"/images/{quote(name)}{wishes}").json()
+        for row in rows if isinstance(rows, list) else ():
+            for action, what in row.items():
+                print(f"{action}: {what}")
+
+    return each(given.words, one, echo=False)
+
+
+def history(client: Client, given: Given) -> int:
+    from sampan.cli.table import show
+    from sampan.cli.units import human_size
+
+    found = client.get(f"/images/{quote(given.words[0])}/history")
+    assert isinstance(found, list)  # noqa: S101  the API's shape
+    rows: list[dict[str, object]] = [
+        {"ID": str(row["Id"]).removeprefix("sha256:")[:12], "By": row["CreatedBy"] if given.on("no-trunc") else row["CreatedBy"][:45],
+         "Size": human_size(row["Size"]), "Comment": row["Comment"]}
+        for row in found
+    ]  # fmt: skip
+    show(rows, (("IMAGE", "ID"), ("CREATED BY", "By"), ("SIZE", "Size"), ("COMMENT", "Comment")))
+    return 0
+
+
+def bootstrap(client: Client, given: Given) -> int:
+    from sampan.cli import bootstrap as recipes
+    from sampan.cli.progress import show
+
+    archive = recipes.archive(given.words[0], given.text("tag"))
+    show(client.request("POST", "/images/load", raw=archive).lines(), sys.stdout)
+    return 0
+
+
+IMAGES = Verb(
+    images, "[OPTIONS] [REPOSITORY[:TAG]]", "List images.",
+    (
+        Flag("all", BOOL, "Show intermediate images, too", "a"),
+        Flag("digests", BOOL, "Show digests"),
+        FILTER, FORMAT, QUIET, NO_TRUNC,
+    ),
+    (0, 1),
+)  # fmt: skip
+_PLATFORM = Flag("platform", TEXT, "Platform to take")
+PULL = Verb(pull, "[OPTIONS] NAME[:TAG|@DIGEST]", "Pull an image from a registry.",
+            (_PLATFORM, Flag("quiet", BOOL, "Show no progress", "q")), (1, 1))  # fmt: skip
+PUSH = Verb(push, "NAME[:TAG]", "Push an image to a registry.", (Flag("quiet", BOOL, "Show no progress", "q"),), (1, 1))
+LOAD = Verb(
+    load, "[OPTIONS]", "Load images from an archive (docker or OCI, plain, gzip or zstd).",
+    (Flag("input", TEXT, "Read from this file instead of stdin", "i"), Flag("quiet", BOOL, "Show no progress", "q")),
+)  # fmt: skip
+SAVE = Verb(
+    save, "[OPTIONS] IMAGE [IMAGE...]", "Save images to an archive.",
+    (Flag("output", TEXT, "Write to this file instead of stdout", "o"),), (1, None),
+)  # fmt: skip
+IMPORT = Verb(
+    import_, "[OPTIONS] FILE|- [NAME[:TAG]]", "Make an image of a root filesystem archive.",
+    (Flag("change", LIST, "Dockerfile instruction to apply", "c"), Flag("message", TEXT, "Commit message", "m")), (1, 2),
+)  # fmt: skip
+TAG = Verb(tag, "SOURCE[:TAG] TARGET[:TAG]", "Give an image a further name.", (), (2, 2))
+RMI = Verb(
+    rmi, "[OPTIONS] IMAGE [IMAGE...]", "Remove images.",
+    (Flag("force", BOOL, "Remove it although containers use it", "f"), Flag("no-prune", BOOL, "Keep untagged parents")),
+    (1, None),
+)  # fmt: skip
+HISTORY = Verb(history, "IMAGE", "Show how an image was made.", (NO_TRUNC,), (1, 1))
+BOOTSTRAP = Verb(
+    bootstrap, "[OPTIONS] busybox|debian", "Make an image of this machine's Debian packages, with no registry.",
+    (Flag("tag", TEXT, "Name of the image, NAME:latest unless told", "t"),), (1, 1),
+)  # fmt: skip
