@@ -1,0 +1,129 @@
+"""The daemon's settings: flags over a configuration file over defaults. Names are dockerd's where they mean the same."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+from sampan.base.errors import InvalidArgument
+
+DATA_ROOT = "/var/lib/sampan"
+EXEC_ROOT = "/run/sampan"
+_LISTS = ("hosts", "add-runtime", "label", "registry-mirror", "insecure-registry", "default-ulimit")
+
+
+class DaemonSettings(NamedTuple):
+    """Everything that `sampan daemon` can be told."""
+
+    data_root: Path
+    exec_root: Path
+    hosts: tuple[str, ...]
+    pidfile: Path
+    bridge: str
+    bip: str
+    default_runtime: str
+    runtimes: dict[str, str]
+    tls: dict[str, str]
+    tls_verify: bool
+    log_level: str
+    labels: tuple[str, ...]
+    registry_mirrors: tuple[str, ...]
+    insecure_registries: tuple[str, ...]
+    default_ulimits: tuple[str, ...]
+    group: str
+    netns_pool: int
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of `sampan daemon`."""
+    parse = argparse.ArgumentParser(prog="sampan daemon", description="Run the engine in the foreground.")
+    add = parse.add_argument
+    add("--data-root", metavar="D", help=f"what lasts: images, volumes, records (default {DATA_ROOT})")
+    add("--exec-root", metavar="D", help=f"what ends with the machine: sockets, namespaces (default {EXEC_ROOT})")
+    add("-H", "--host", dest="hosts", action="append", metavar="URL", help="unix:///PATH or tcp://ADDRESS:PORT (mutual TLS)")
+    add("-p", "--pidfile", metavar="F")
+    add("-b", "--bridge", metavar="NAME", help="the default network's interface (default sampan0)")
+    add("--bip", metavar="CIDR", help="its address and prefix (default 172.17.0.1/16)")
+    add("--config", "--config-file", dest="config", metavar="F", help="TOML or JSON with these flags' long names as keys")
+    add("--default-runtime", metavar="NAME", help="crun where its self-test passes, else runc")
+    add("--add-runtime", action="append", metavar="NAME=PATH")
+    add("--tlsverify", action="store_true", default=None)
+    for name in ("tlscacert", "tlscert", "tlskey"):
+        add(f"--{name}", metavar="F")
+    add("-l", "--log-level", choices=["debug", "info", "warning", "error"])
+    add("--label", action="append", metavar="KEY=VALUE")
+    add("--registry-mirror", action="append", metavar="URL")
+    add("--insecure-registry", action="append", metavar="HOST")
+    add("--default-ulimit", action="append", metavar="NAME=SOFT[:HARD]")
+    add("-G", "--group", metavar="NAME", help="group of the Unix socket")
+    add("--netns-pool", type=int, metavar="N", help="network namespaces kept ready (default 16, 0 for none)")
+    return parse
+
+
+def load(argv: list[str]) -> DaemonSettings:
+    """Return the settings of a command line.
+
+    Raises:
+        InvalidArgument: an unknown key in the file, or a value that cannot be.
+    """
+    flags = {key.replace("_", "-"): value for key, value in vars(parser().parse_args(argv)).items() if value is not None}
+    config = flags.pop("config", None)
+    merged = {**(_read(Path(config)) if config else {}), **flags}
+
+    def text(key: str, default: str) -> str:
+        return str(merged.get(key, default))
+
+    def many(key: str) -> tuple[str, ...]:
+        value = merged.get(key, ())
+        return (value,) if isinstance(value, str) else tuple(value)
+
+    exec_root = Path(text("exec-root", EXEC_ROOT)).absolute()
+    runtimes = {}
+    for entry in many("add-runtime"):
+        name, separator, path = entry.partition("=")
+        if not separator or not path.startswith("/"):
+            raise InvalidArgument(f"--add-runtime {entry}: write it as NAME=/PATH")
+        runtimes[name] = path
+    return DaemonSettings(
+        data_root=Path(text("data-root", DATA_ROOT)).absolute(),
+        exec_root=exec_root,
+        hosts=many("hosts") or (f"unix://{exec_root}/sampan.sock",),
+        pidfile=Path(text("pidfile", f"{exec_root}/sampan.pid")).absolute(),
+        bridge=text("bridge", "sampan0"),
+        bip=text("bip", "172.17.0.1/16"),
+        default_runtime=text("default-runtime", ""),
+        runtimes=runtimes,
+        tls={key: text(f"tls{key}", "") for key in ("cacert", "cert", "key")},
+        tls_verify=bool(merged.get("tlsverify")),
+        log_level=text("log-level", "info"),
+        labels=many("label"),
+        registry_mirrors=many("registry-mirror"),
+        insecure_registries=many("insecure-registry"),
+        default_ulimits=many("default-ulimit"),
+        group=text("group", ""),
+        netns_pool=int(merged.get("netns-pool", 16)),
+    )
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        raw = path.read_text()
+        values = json.loads(raw) if path.suffix == ".json" else tomllib.loads(raw)
+    except OSError as error:
+        raise InvalidArgument(f"cannot read the configuration {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise InvalidArgument(f"the configuration {path} is malformed: {error}") from None
+    if not isinstance(values, dict):
+        raise InvalidArgument(f"the configuration {path} must be a table of settings")
+    known = {action.option_strings[-1].removeprefix("--") for action in parser()._actions} | {"hosts"}  # noqa: SLF001
+    for key in values:
+        if key not in known:
+            import difflib
+
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known - {'help'}))}"
+            raise InvalidArgument(f"{path}: unknown setting {key}{hint}")
+    return values
