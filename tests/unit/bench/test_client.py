@@ -52,9 +52,11 @@ def test_many_calls_on_one_connection(serve: Serve) -> None:
 
 
 def test_an_unexpected_status_tells_the_daemons_words(serve: Serve) -> None:
-    with Client(serve([b"HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nno such"])) as client:
-        with pytest.raises(ApiError, match="GET /x: 404 no such"):
-            client.call("GET", "/x")
+    with (
+        Client(serve([b"HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nno such"])) as client,
+        pytest.raises(ApiError, match="GET /x: 404 no such"),
+    ):
+        client.call("GET", "/x")
 
 
 def test_a_stream_is_read_to_its_end(serve: Serve) -> None:
@@ -63,6 +65,8 @@ def test_a_stream_is_read_to_its_end(serve: Serve) -> None:
 
 
 def test_a_daemon_that_closes_in_the_middle_is_an_error(serve: Serve) -> None:
-    with Client(serve([b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab"])) as client:
-        with pytest.raises(ApiError, match="closed the connection"):
-            client.call("GET", "/x")
+    with (
+        Client(serve([b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab"])) as client,
+        pytest.raises(ApiError, match="closed the connection"),
+    ):
+        client.call("GET", "/x")
