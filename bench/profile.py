@@ -13,7 +13,7 @@ import pstats
 import signal
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ from bench.stats import median, percentile
 
 WARM_UP = 5
 LEAST_MS = 0.15
-IDLE = 0.6  # what is seen in more than this part of the samples waits for something to do
+IDLE = 0.6  # what is there for more than this part of the time waits for something to do
 
 
 class Step(NamedTuple):
@@ -70,16 +70,15 @@ def _steps(arguments: argparse.Namespace) -> None:
 
 def _wall(arguments: argparse.Namespace) -> None:
     record = msgspec.json.decode(_recorded("wall", arguments))
-    samples, each_ms = record["samples"], record["seconds"] * 1000 / record["samples"] / arguments.cycles
-    total: Counter[tuple[str, ...]] = Counter()
-    for chain, count in record["chains"]:
-        if count < IDLE * samples:
+    total: dict[tuple[str, ...], float] = defaultdict(float)
+    for chain, seconds in record["chains"]:
+        if seconds < IDLE * record["seconds"]:
             for depth in range(1, len(chain) + 1):
-                total[tuple(chain[:depth])] += count
+                total[tuple(chain[:depth])] += seconds * 1000 / arguments.cycles
     print("\nwall: ms a cycle by where requests wait (line of the await), outermost first")
     for chain in sorted(total, key=lambda chain: [(-total[chain[: i + 1]], chain[i]) for i in range(len(chain))]):
-        if total[chain] * each_ms >= LEAST_MS:
-            print(f"{total[chain] * each_ms:8.2f}  {'  ' * (len(chain) - 1)}{chain[-1]}")
+        if total[chain] >= LEAST_MS:
+            print(f"{total[chain]:8.2f}  {'  ' * (len(chain) - 1)}{chain[-1]}")
 
 
 def _cpu(arguments: argparse.Namespace) -> None:

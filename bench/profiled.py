@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FrameType
@@ -59,33 +58,35 @@ class CpuRecorder:
 
 
 class WallRecorder:
-    """Samples, once a millisecond, where each task waits and where each thread is: time as a client feels it."""
+    """Samples, once a millisecond, where each task waits and where each thread is, and adds up the time since the last look."""
 
     def __init__(self) -> None:
         self._main = threading.get_ident()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._seen: Counter[tuple[str, ...]] = Counter()
-        self._samples = 0
-        self._began = 0.0
+        self._seen: dict[tuple[str, ...], float] = {}
+        self._seconds = 0.0
 
     def begin(self) -> None:
         self._loop = asyncio.get_event_loop_policy().get_event_loop()
-        self._began = time.perf_counter()
+        sys.setswitchinterval(INTERVAL_S / 2)  # or the sampler would wait out each piece of work on the loop
         threading.Thread(target=self._run, daemon=True).start()
 
     def save(self, path: str) -> None:
-        chains = [[list(chain), count] for chain, count in self._seen.items()]
-        seconds = time.perf_counter() - self._began
-        record = {"samples": self._samples, "seconds": seconds, "chains": chains}
+        chains = [[list(chain), seconds] for chain, seconds in self._seen.items()]
+        record = {"seconds": self._seconds, "chains": chains}
         Path(path).write_bytes(msgspec.json.encode(record))
 
     def _run(self) -> None:
         me = threading.get_ident()
+        before = time.perf_counter()
         while True:
             time.sleep(INTERVAL_S)
-            self._samples += 1
-            stacks = {ident: list(_stack(frame)) for ident, frame in sys._current_frames().items() if ident != me}  # noqa: SLF001
-            self._seen.update(self._chains(stacks))
+            stacks = {ident: _stack(frame) for ident, frame in sys._current_frames().items() if ident != me}  # noqa: SLF001
+            now = time.perf_counter()
+            for chain in self._chains(stacks):
+                self._seen[chain] = self._seen.get(chain, 0.0) + now - before
+            self._seconds += now - before
+            before = now
 
     def _chains(self, stacks: dict[int, list[str]]) -> Iterator[tuple[str, ...]]:
         """Yield one chain for each task and each busy thread, outermost frame first; only our own frames count."""
@@ -96,7 +97,8 @@ class WallRecorder:
         for task in tasks:
             chain, running = _awaits(task.get_coro())
             if running:
-                chain = [*stacks.get(self._main, chain), "(on the loop)"]
+                inside = (name for name in stacks.get(self._main, []) if not name.startswith(("cmd/", "__main__")))
+                chain = [*inside, "(on the loop)"]
             if chain:
                 yield tuple(chain)
         for ident, stack in stacks.items():
@@ -117,12 +119,12 @@ def _awaits(coroutine: Any) -> tuple[list[str], bool]:
     return chain, False
 
 
-def _stack(frame: FrameType | None) -> Iterator[str]:
+def _stack(frame: FrameType | None) -> list[str]:
     names: list[str] = []
     while frame is not None:
         names = [*_name(frame.f_code, frame.f_lineno), *names]
         frame = frame.f_back
-    yield from names
+    return names
 
 
 def _name(code: CodeType, line: int | None) -> list[str]:
