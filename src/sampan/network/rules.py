@@ -1,0 +1,60 @@
+"""The daemon's nftables table, kept by one thread: ports one by one, everything else by replacing the whole."""
+
+from __future__ import annotations
+
+from sampan.base import crash, log
+from sampan.base.errors import Unavailable
+from sampan.host import nft
+from sampan.model.network import Network
+from sampan.network import ruleset
+from sampan.network.ruleset import Forward
+
+_logger = log.get("network.rules")
+
+
+class Rules:
+    """What the table should say, and the means to make it say so. Use from one thread only."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._networks: dict[str, Network] = {}
+        self._forwards: dict[str, tuple[Forward, ...]] = {}
+
+    def reset(self, networks: dict[str, Network], forwards: dict[str, tuple[Forward, ...]]) -> None:
+        """Forget what was said before, and replace the table."""
+        self._networks, self._forwards = dict(networks), dict(forwards)
+        self._replace()
+
+    def add_network(self, network: Network) -> None:
+        """Take a network in."""
+        self._networks[network.id] = network
+        self._replace()
+
+    def remove_network(self, network_id: str) -> None:
+        """Leave a network out. Idempotent."""
+        if self._networks.pop(network_id, None) is not None:
+            self._replace()
+
+    def publish(self, owner: str, forwards: tuple[Forward, ...]) -> None:
+        """Make these, and only these, the owner's ports."""
+        old = self._forwards.pop(owner, ())
+        if forwards:
+            self._forwards[owner] = forwards
+        if old == forwards:
+            return
+        crash.point("network.port.before")
+        try:
+            nft.mine().run(ruleset.delete(self._table, old) + ruleset.add(self._table, forwards))
+        except nft.NftError as error:
+            _logger.warning("the nftables table %s is not as it was left (%s): replacing it", self._table, error)
+            self._replace()
+        crash.point("network.port.after")
+
+    def _replace(self) -> None:
+        crash.point("network.table.before")
+        rows = [row for forwards in self._forwards.values() for row in forwards]
+        try:
+            nft.mine().run(ruleset.whole(self._table, self._networks.values(), rows))
+        except nft.NftError as error:
+            raise Unavailable(f"nftables refuses the rules of table {self._table}: {error}") from error
+        crash.point("network.table.after")

@@ -1,0 +1,169 @@
+"""A container's network namespace: made with its interfaces, changed while it runs, dropped. Blocking."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+from collections.abc import Iterable
+
+from sampan.base import crash
+from sampan.base.errors import InvalidArgument, NotFound, Unavailable
+from sampan.host import netlink_message as message
+from sampan.host import netlink_query as query
+from sampan.host import netns
+from sampan.host.netlink import Netlink, NetlinkError
+from sampan.model.container import Endpoint
+from sampan.model.network import Network
+from sampan.network.bridge import write_sysctl
+from sampan.network.naming import Names
+from sampan.network.options import bridge_options, endpoint_interface
+from sampan.network.port import Attachment
+
+_LOOPBACK = 1
+
+
+def make(
+    netlink: Netlink,
+    names: Names,
+    path: str,
+    endpoints: Iterable[Endpoint],
+    networks: dict[str, Network],
+    exit_: Endpoint | None,
+    slot: str = "",
+) -> None:
+    """Make the namespace at `path` with `lo` and an interface for each endpoint, or nothing.
+
+    `exit_` is the endpoint with the default route. What a kill left at `path` is dropped first.
+    """
+    netns.drop(path)
+    crash.point("network.netns.create.before")
+    inner = netns.make(path)
+    crash.point("network.netns.create.after")
+    try:
+        inner.batch(message.link_up(_LOOPBACK))
+        for endpoint in endpoints:
+            plug(netlink, inner, names, path, endpoint, networks[endpoint.network_id], slot)
+            if endpoint is exit_:
+                route(inner, endpoint)
+    except BaseException:
+        netns.drop(path)
+        raise
+    finally:
+        inner.close()
+
+
+def plug(
+    netlink: Netlink, inner: Netlink, names: Names, path: str, endpoint: Endpoint, network: Network, slot: str = ""
+) -> str:
+    """Add an interface to the namespace; return its name inside."""
+    bridge = query.link(netlink, network.bridge)
+    if bridge is None:
+        raise Unavailable(f"bridge {network.bridge} of network {network.name} is gone; restart the daemon to remake it")
+    options = bridge_options(network)
+    veth = names.veth(endpoint.endpoint_id, slot)
+    name = endpoint_interface(endpoint.spec) or _free_name(inner, options.interface_prefix)
+    crash.point("network.veth.create.before")
+    _veth(netlink, veth, bridge, name, path, endpoint, mtu=options.mtu)
+    crash.point("network.veth.create.after")
+    port = query.link(netlink, veth)
+    inside = query.link(inner, name)
+    if port is None or inside is None:
+        raise Unavailable(f"interface {veth} vanished while it was made")
+    netlink.batch(
+        message.bridge_port(port.index, hairpin=True, isolated=not options.icc),
+        message.fdb_add(port.index, endpoint.mac),
+    )
+    if not endpoint.ipv6:
+        netns.run_in(path, lambda: write_sysctl(f"ipv6/conf/{name}/disable_ipv6", "1"))
+    addresses = [f"{ip}/{prefix}" for ip, prefix in _addresses(endpoint)]
+    inner.batch(
+        *(message.address_add(inside.index, ipaddress.ip_interface(text)) for text in addresses),
+        message.link_up(inside.index),
+    )
+    crash.point("network.veth.address.after")
+    return name
+
+
+def _veth(
+    netlink: Netlink, veth: str, bridge: query.Link, name: str, path: str, endpoint: Endpoint, *, mtu: int
+) -> None:
+    target = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    wanted = message.veth_new(
+        veth, master=bridge.index, peer=name, peer_ns_fd=target, peer_mac=endpoint.mac, mtu=mtu or bridge.mtu
+    )
+    try:
+        try:
+            netlink.batch(wanted)
+        except NetlinkError as error:
+            if error.errno != errno.EEXIST or query.link(netlink, veth) is None:
+                raise
+            # The same attachment made before: its old namespace is still on its way out.
+            netlink.batch(message.link_delete(veth), ignore={errno.ENODEV})
+            netlink.batch(wanted)
+    except NetlinkError as error:
+        if error.errno == errno.EEXIST:
+            raise InvalidArgument(f"the container has an interface {name} already: choose another name") from error
+        raise
+    finally:
+        os.close(target)
+
+
+def _free_name(inner: Netlink, prefix: str) -> str:
+    taken = {link.name for link in query.links(inner)}
+    return next(name for number in range(len(taken) + 1) if (name := f"{prefix}{number}") not in taken)
+
+
+def _addresses(endpoint: Endpoint) -> list[tuple[str, int]]:
+    found = [(endpoint.ipv4, endpoint.ipv4_prefix), (endpoint.ipv6, endpoint.ipv6_prefix)]
+    extra = endpoint.spec.link_local_ips if endpoint.spec is not None else ()
+    return [row for row in found if row[0]] + [(ip, 128 if ":" in ip else 16) for ip in extra]
+
+
+def route(inner: Netlink, endpoint: Endpoint | None) -> None:
+    """Make the endpoint's gateways the default routes; None takes the default routes away."""
+    inner.batch(
+        *(message.default_route_delete(version) for version in (4, 6)),
+        ignore={errno.ESRCH, errno.ENOENT, errno.EAFNOSUPPORT},
+    )
+    if endpoint is None:
+        return
+    index = _index_of(inner, endpoint)
+    gateways = [ipaddress.ip_address(text) for text in (endpoint.gateway, endpoint.gateway6) if text]
+    inner.batch(*(message.default_route(gateway, index) for gateway in gateways))
+
+
+def _index_of(inner: Netlink, endpoint: Endpoint) -> int:
+    address = endpoint.ipv4 or endpoint.ipv6
+    for row in query.addresses(inner):
+        if str(row.value.ip) == address:
+            return row.index
+    raise NotFound(f"no interface of the container has the address {address} of network {endpoint.network_name}")
+
+
+def unplug(netlink: Netlink, names: Names, endpoint: Endpoint, slot: str) -> None:
+    """Take one interface out of a running container. Idempotent. The one place where a veth is deleted by name."""
+    crash.point("network.veth.delete.before")
+    for veth in {names.veth(endpoint.endpoint_id), names.veth(endpoint.endpoint_id, slot)}:
+        netlink.batch(message.link_delete(veth), ignore={errno.ENODEV})
+    crash.point("network.veth.delete.after")
+
+
+def counters(path: str) -> list[query.Link]:
+    """Return the namespace's interfaces but `lo`."""
+    with netns.open_netlink(path) as inner:
+        return [link for link in query.links(inner) if link.index != _LOOPBACK]
+
+
+def mend(netlink: Netlink, names: Names, networks: dict[str, Network], attachments: Iterable[Attachment]) -> None:
+    """Put running containers' interfaces back on bridges that had to be made anew."""
+    present = {link.name: link for link in query.links(netlink)}
+    for attachment in attachments:
+        for endpoint in attachment.endpoints:
+            veth = present.get(names.veth(endpoint.endpoint_id, attachment.slot)) or present.get(
+                names.veth(endpoint.endpoint_id)
+            )
+            network = networks.get(endpoint.network_id)
+            bridge = present.get(network.bridge) if network is not None else None
+            if veth is not None and bridge is not None and veth.master != bridge.index:
+                netlink.batch(message.link_set(veth.name, master=bridge.index, up=True))
