@@ -24,6 +24,8 @@ from sampan.model.container import Struct
 
 _RECORD = "layer.json"
 _TEMPORARY = "tmp-"
+SCRATCH = "scratch"
+"""The directory of images without layers; it has an init layer only."""
 
 
 class LayerRecord(Struct, frozen=True, kw_only=True):
@@ -147,7 +149,7 @@ class LayerStore:
     def remove_temporary(self) -> None:
         """Delete what was staged and never placed, and trees without a record. Only when nobody is staging."""
         for name in os.listdir(self._root):
-            if name.startswith(_TEMPORARY) or "sha256:" + name not in self._records:
+            if name != SCRATCH and "sha256:" + name not in self._records:
                 remove_tree(str(self._root / name))
 
 

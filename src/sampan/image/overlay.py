@@ -22,6 +22,7 @@ from sampan.host.overlay import boot_id, forgive_volatile, mount_overlay, was_vo
 from sampan.host.remove import remove_tree
 from sampan.image.changes import changed_paths, tree_bytes
 from sampan.image.init_layer import dress, make_init_layer
+from sampan.image.layers import SCRATCH
 from sampan.image.parse import chain_ids
 from sampan.image.port import Change
 from sampan.model.image import Image
@@ -126,7 +127,7 @@ class OverlaySnapshotter:
         if missing is not None:
             name = image.tags[0] if image.tags else image.id
             raise NotFound(f"layer {missing.parent.name[:12]} of image {name} is missing: pull or load the image again")
-        init = self._layers / (chains[0] if chains else "scratch") / "init"
+        init = self._layers / (chains[0] if chains else SCRATCH) / "init"
         if not init.is_dir():
             self._make_init(lowers, init)
         return [init, *lowers]

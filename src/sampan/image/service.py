@@ -1,0 +1,198 @@
+"""ImageStore: the images of one engine. See the port `Images` for what it promises."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from sampan.base import log
+from sampan.base.clock import Clock
+from sampan.base.errors import SampanError
+from sampan.host.pipe import Pipe
+from sampan.image import parse, plan
+from sampan.image.blobs import BlobStore
+from sampan.image.catalogue import Catalogue
+from sampan.image.install import Bounds, Prepared, install, unpack_blob
+from sampan.image.layers import LayerStore
+from sampan.image.load import Archive
+from sampan.image.port import Progress
+from sampan.image.threads import Reports, feed, in_own_thread
+from sampan.model.image import Image
+from sampan.store.port import RecordStore
+
+T = TypeVar("T")
+Rows = tuple[tuple[str, str], ...]
+_log = log.get("image")
+
+
+class ImageStore:
+    """Images below `data_root`: blobs in `images/`, unpacked layers in `layers/`, records in the record store.
+
+    Installing and deleting files take turns under one lock; reading in, unpacking and downloading do not.
+    """
+
+    def __init__(self, data_root: Path, records: RecordStore, clock: Clock, *, bounds: Bounds = Bounds()) -> None:
+        data_root = Path(os.path.realpath(data_root))
+        self._blobs = BlobStore(data_root / "images")
+        self._layers = LayerStore(data_root / "layers")
+        self._catalogue = Catalogue(records, clock)
+        self._clock = clock
+        self._bounds = bounds
+        self._files = asyncio.Lock()
+        self._threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="images")
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def get(self, reference: str) -> Image:
+        return self._catalogue.get(reference)
+
+    def list(self) -> tuple[Image, ...]:
+        return self._catalogue.all()
+
+    # --- names and deletion -------------------------------------------------------------------------------------------
+
+    async def tag(self, source: str, target: str) -> Image:
+        name = parse.parse_tag(target).tagged
+        return await self._catalogue.put(self._catalogue.get(source), tags=(name,))
+
+    async def remove(self, reference: str, *, force: bool, in_use: dict[str, tuple[str, ...]]) -> Rows:
+        image = self._catalogue.get(reference)
+        name = self._name_in(reference) if self._catalogue.names(reference) else ""
+        containers = in_use.get(image.id, ())
+        removal = plan.plan_removal(image, reference, name, force=force, containers=containers)
+        async with self._files:
+            rows, _ = await self._apply(removal, image)
+        return rows
+
+    def _name_in(self, reference: str) -> str:
+        parsed = parse.parse_reference(reference)
+        return f"{parsed.name}@{parsed.digest}" if parsed.digest else parsed.tagged
+
+    async def prune(self, *, dangling_only: bool, in_use: dict[str, tuple[str, ...]]) -> tuple[Rows, int]:
+        rows: Rows = ()
+        freed = 0
+        for image in plan.plan_prune(self._catalogue.all(), in_use, dangling_only=dangling_only):
+            removal = plan.Removal(names=(*image.tags, *image.digests), delete=True)
+            async with self._files:
+                more, given_back = await self._apply(removal, image)
+            rows, freed = rows + more, freed + given_back
+        return rows, freed
+
+    async def _apply(self, removal: plan.Removal, image: Image) -> tuple[Rows, int]:
+        if not removal.delete:
+            await self._catalogue.drop_names(image, removal.names)
+            return plan.rows_of(removal, image, ()), 0
+        await self._catalogue.delete(image)
+        kept = self._catalogue.all()
+        own = parse.chain_ids(image.layers)
+        shared = plan.chains_of(kept)
+        doomed = [chain for chain in reversed(own) if chain not in shared]
+        freed = await self._run(lambda: self._delete_files(image, doomed, kept))
+        return plan.rows_of(removal, image, doomed), freed
+
+    def _delete_files(self, image: Image, chains: Iterable[str], kept: tuple[Image, ...]) -> int:
+        freed = 0
+        needed = {digest for other in kept for digest in self._digests_of(other)}
+        for digest in self._digests_of(image):
+            if digest not in needed:
+                freed += self._blobs.remove(digest)
+        for chain in chains:
+            record = self._layers.get(chain)
+            freed += record.size_bytes if record else 0
+            self._layers.remove(chain)
+        return freed
+
+    def _digests_of(self, image: Image) -> set[str]:
+        """Return all blobs of an image. A damaged manifest is told in the log and counts as none of its layers."""
+        digests = {image.id, image.manifest_digest}
+        try:
+            manifest = parse.decode_manifest(self._blobs.read_document(image.manifest_digest))
+        except SampanError as error:
+            _log.warning("image %s: %s", plan.short(image.id), error)
+            return digests
+        return digests | {layer.digest for layer in manifest.layers}
+
+    # --- archives -----------------------------------------------------------------------------------------------------
+
+    async def load(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[Progress]:
+        reports: Reports[Progress] = Reports()
+        archive = Archive(self._blobs, self._layers, self._bounds, reports.tell)
+        pipe = Pipe()
+        feeder = asyncio.create_task(feed(chunks, pipe, self._threads))
+        reading = in_own_thread(lambda: archive.read(pipe))
+        try:
+            async for report in reports.until(reading):
+                yield report
+            for prepared in await reading:
+                for report in await self._install(prepared):
+                    yield report
+        finally:
+            pipe.abandon()
+            feeder.cancel()
+            await asyncio.gather(reading, feeder, return_exceptions=True)
+            await self._run(archive.close)
+
+    async def _install(self, prepared: Prepared) -> tuple[Progress, ...]:
+        """Install an image and name it; returns what docker tells of it."""
+        async with self._files:
+            made = await self._run(lambda: install(prepared, self._blobs, self._layers, self._bounds))
+            told = [self._renaming(tag, made) for tag in prepared.tags]
+            image = await self._catalogue.put(made, tags=prepared.tags, digests=prepared.digests)
+        told += [Progress(stream=f"Loaded image: {tag}\n", image=image) for tag in prepared.tags]
+        if not prepared.tags:
+            told.append(Progress(stream=f"Loaded image ID: {image.id}\n", image=image))
+        return tuple(report for report in told if report is not None)
+
+    def _renaming(self, tag: str, made: Image) -> Progress | None:
+        old = self._catalogue.owner(tag)
+        if old is None or old.id == made.id:
+            return None
+        text = f"The image {tag} already exists, renaming the old one with ID {old.id} to empty string\n"
+        return Progress(stream=text)
+
+    # --- the whole ----------------------------------------------------------------------------------------------------
+
+    async def reconcile(self) -> None:
+        async with self._files:
+            await self._run(self._reconcile)
+
+    def _reconcile(self) -> None:
+        images = self._catalogue.all()
+        self._blobs.remove_temporary()
+        needed = {digest for image in images for digest in self._digests_of(image)}
+        for digest in self._blobs.digests():
+            if digest not in needed:
+                self._blobs.remove(digest)
+        chains = plan.chains_of(images)
+        for chain in self._layers.chains():
+            if chain not in chains:
+                self._layers.remove(chain)
+        self._layers.remove_temporary()
+        for image in images:
+            try:
+                self._restore(image)
+            except SampanError as error:
+                _log.error("image %s cannot be used: %s", image.tags[0] if image.tags else image.id, error)
+
+    def _restore(self, image: Image) -> None:
+        """Unpack layers again that are gone from disk; their blobs have all that is in them."""
+        chains = parse.chain_ids(image.layers)
+        missing = [number for number, chain in enumerate(chains) if self._layers.get(chain) is None]
+        if not missing:
+            return
+        manifest = parse.decode_manifest(self._blobs.read_document(image.manifest_digest))
+        for number in missing:
+            blob = manifest.layers[number].digest
+            staged = unpack_blob(blob, image.layers[number], self._blobs, self._layers, self._bounds)
+            self._layers.place(staged, chains[number], chains[:number], blob)
+
+    async def close(self) -> None:
+        """Let go of the threads. May be repeated."""
+        self._threads.shutdown(wait=False)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
