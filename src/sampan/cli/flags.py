@@ -139,7 +139,7 @@ def nearest(wrong: str, known: list[str], prefix: str = "") -> str:
     """Return `. Did you mean …?` with the closest known name, or "" when nothing is close."""
     import difflib
 
-    close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.5)
     return f". Did you mean {prefix}{close[0]}?" if close else ""
 
 

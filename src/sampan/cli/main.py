@@ -97,16 +97,21 @@ def main(argv: list[str]) -> int:
     except CliError as error:
         print(f"sampan: {error}", file=sys.stderr)
         if isinstance(error, UsageError):
-            print(
-                f"See 'sampan {' '.join(word for word in argv[:1] if word[:1] != '-')} --help'.".replace("  ", " "),
-                file=sys.stderr,
-            )
+            print(f"See 'sampan {_known(argv)}--help'.", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our output has gone: `sampan ps | head -1`
         return 141
     except KeyboardInterrupt:
         return 130
+
+
+def _known(argv: list[str]) -> str:
+    """The verb (and group) of a command line that exists, with a space after it; "" for none."""
+    words = [word for word in argv if not word.startswith("-")]
+    if words and words[0] in GROUPS and words[1:2] and words[1] in GROUPS[words[0]]:
+        return f"{words[0]} {words[1]} "
+    return f"{words[0]} " if words and words[0] in VERBS else ""
 
 
 def _main(argv: list[str]) -> int:
@@ -146,6 +151,8 @@ def resolve(words: list[str]) -> tuple[str, str, list[str]]:
         target = verbs[second]
         where = target if ":" in target else _PRUNE.get(target) or VERBS[target][0]
         return f"{first} {second}", where, rest[1:]
+    if first in SERVICE:
+        raise UsageError(f"write '{first}' first, its flags after it: sampan {first} …")
     known = [*VERBS, *GROUPS, *SERVICE]
     raise UsageError(f"'{first}' is not a sampan command{nearest(first, known, 'sampan ')}")
 

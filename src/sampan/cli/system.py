@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sampan.cli.containers import FILTER, FORMAT, filters
 from sampan.cli.errors import UsageError
-from sampan.cli.flags import BOOL, TEXT, Flag, Given
+from sampan.cli.flags import BOOL, LIST, TEXT, Flag, Given
 from sampan.cli.http import Client, query
 from sampan.cli.verb import Verb
 
@@ -111,10 +111,11 @@ def _confirm(given: Given, kind: str) -> None:
 
 
 def _prune_verb(kind: str, deleted: str) -> Verb:
-    flags = (Flag("force", BOOL, "Do not ask", "f"), Flag("all", BOOL, "Also those with names", "a"), FILTER)
+    flags = (Flag("force", BOOL, "Do not ask", "f"), Flag("all", BOOL, "Also those with names", "a"), _PRUNE_FILTER)
     return Verb(_prune(kind, deleted), "[OPTIONS]", f"Remove unused {kind}.", flags)
 
 
+_PRUNE_FILTER = Flag("filter", LIST, "Filter: key=value")
 INFO = Verb(info, "[OPTIONS]", "Show what the engine and its host are.", (FORMAT,))
 EVENTS = Verb(
     events, "[OPTIONS]", "Show what happens, as it happens.",
