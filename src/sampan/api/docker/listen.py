@@ -1,0 +1,157 @@
+"""Where the API is reachable: which addresses are refused, and the sockets of those that are not."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import socket
+import stat
+
+from sampan.base.errors import Conflict, InvalidArgument, Unavailable
+from sampan.model.container import Struct
+
+_GROUPS = ("docker", "sampan")
+_SOCKET_MODE = 0o660
+
+
+class TlsFiles(Struct, frozen=True, kw_only=True):
+    """PEM files of mutual TLS: clients need a certificate that `ca` signed."""
+
+    ca: str
+    cert: str
+    key: str
+
+
+class Listener(Struct, frozen=True, kw_only=True):
+    """One address: unix:///path or tcp://host:port, the latter with TLS unless it is a loopback address."""
+
+    address: str
+    tls: TlsFiles | None = None
+
+
+def split_address(address: str) -> tuple[str, str, int]:
+    """Return ("unix", path, 0) or ("tcp", host, port).
+
+    Raises:
+        InvalidArgument: another scheme, a relative path, no port.
+    """
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        raise InvalidArgument(f"invalid listen address {address!r}: use unix:///path/to.sock or tcp://host:port")
+    if scheme == "unix":
+        if not rest.startswith("/") or len(rest.encode()) > 107:
+            raise InvalidArgument(
+                f"invalid listen address {address!r}: a socket's path is absolute and at most 107 bytes long"
+            )
+        return "unix", rest, 0
+    if scheme != "tcp":
+        raise InvalidArgument(f"invalid listen address {address!r}: scheme {scheme!r} is none of unix, tcp")
+    host, _, port = rest.rstrip("/").rpartition(":")
+    if not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise InvalidArgument(f"invalid listen address {address!r}: it must end in :port")
+    return "tcp", host.strip("[]") or "127.0.0.1", int(port)
+
+
+def check_listen(address: str, tls: TlsFiles | None) -> None:
+    """Refuse what would give root on this machine to the network.
+
+    Raises:
+        InvalidArgument: plain TCP on an address that is not loopback, or missing TLS files.
+    """
+    scheme, host, port = split_address(address)
+    if scheme == "tcp" and tls is None and not _is_loopback(host):
+        raise InvalidArgument(
+            f"refusing to listen on {address} without TLS: whoever reaches this port would be root on this machine. "
+            f"Give --tlsverify with --tlscacert, --tlscert and --tlskey, or listen on tcp://127.0.0.1:{port}, or use "
+            "the Unix socket through ssh: docker -H ssh://user@host"
+        )
+    for path in (tls.ca, tls.cert, tls.key) if tls else ():
+        if not os.access(path, os.R_OK):
+            raise InvalidArgument(f"cannot read TLS file {path!r}: give the path of a PEM file")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def open_socket(listener: Listener) -> socket.socket:
+    """Return a bound, not yet listening socket. A stale Unix socket is replaced, a live one is refused.
+
+    Raises:
+        InvalidArgument: see `check_listen`.
+        Conflict: another process listens there.
+        Unavailable: the address cannot be bound.
+    """
+    check_listen(listener.address, listener.tls)
+    scheme, host, port = split_address(listener.address)
+    return _open_unix(host) if scheme == "unix" else _open_tcp(host, port)
+
+
+def _open_tcp(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        opened = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise Unavailable(f"cannot listen on tcp://{host}:{port}: {error}") from error
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(address)
+    except OSError as error:
+        opened.close()
+        raise Unavailable(f"cannot listen on tcp://{host}:{port}: {error.strerror}; choose another port") from error
+    return opened
+
+
+def _open_unix(path: str) -> socket.socket:
+    _remove_stale(path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o777 & ~_SOCKET_MODE)
+    try:
+        opened.bind(path)
+    except OSError as error:
+        opened.close()
+        raise Unavailable(f"cannot listen on unix://{path}: {error.strerror}") from error
+    finally:
+        os.umask(before)
+    _give_to_group(path)
+    return opened
+
+
+def _remove_stale(path: str) -> None:
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise Conflict(
+            f"cannot listen on unix://{path}: a file that is no socket is there; remove it or choose another"
+        )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except BlockingIOError:
+            pass  # its backlog is full: somebody listens
+        except (ConnectionRefusedError, FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            return
+    raise Conflict(f"cannot listen on unix://{path}: another daemon listens there; stop it or give another -H")
+
+
+def _give_to_group(path: str) -> None:
+    import grp
+
+    for name in _GROUPS:
+        try:
+            os.chown(path, -1, grp.getgrnam(name).gr_gid)
+        except KeyError:
+            continue
+        return

@@ -1,0 +1,248 @@
+"""The HTTP server of the Docker API: versions, errors, connections.
+
+`Server(engine, clock)`, then `start(listeners)`; `close()` ends within about a second, containers go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from sampan.api.docker.call import Call, Query, error_response
+from sampan.api.docker.errors import message_of, status_of
+from sampan.api.docker.hijack import Hijacked
+from sampan.api.docker.listen import Listener, open_socket
+from sampan.api.docker.routes import Router
+from sampan.api.docker.stall import StallGuard
+from sampan.base import log
+from sampan.base.clock import Clock, SystemClock
+from sampan.base.errors import InvalidArgument, SampanError
+from sampan.engine.port import Engine
+from sampan.spec.docker.api import API_VERSION, MIN_API_VERSION, version_text
+
+_VERSION = re.compile(r"/v(\d{1,4})\.(\d{1,4})(?=/|$)")
+_READ_BUFFER_BYTES = 256 * 1024
+_BACKLOG = 512
+_CLOSE_GRACE_S = 0.5
+
+_logger = log.get("api")
+
+
+class Connection(RequestHandler):
+    """One HTTP connection. Errors of the protocol are JSON too; a client that stalls is cut; streams end with it."""
+
+    def __init__(self, manager: HttpServer, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
+        super().__init__(manager, loop=loop, **options)
+        self._guard = StallGuard()
+        self._doomed: set[asyncio.Task[Any]] = set()
+        self._taken = manager.taken
+
+    def cancel_when_lost(self, task: asyncio.Task[Any]) -> None:
+        """Cancel the task of a streaming handler when the client leaves."""
+        if self.transport is None or self.transport.is_closing():
+            task.cancel()
+            return
+        self._doomed.add(task)
+
+    def track(self, connection: Hijacked) -> None:
+        """Remember a taken connection until it ends, so that the server can close it."""
+        self._taken.add(connection)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._guard.resume()
+        super().connection_lost(exc)
+        for task in self._doomed:
+            task.cancel()
+        self._doomed.clear()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.transport is not None:
+            self._guard.pause(self.transport)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._guard.resume()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Return the answer to what is no HTTP."""
+        if status >= 500:
+            _logger.error("request failed", exc_info=exc)
+        text = (message or "").strip().partition("\n")[0] or f"malformed request ({status})"
+        response = error_response(status if status != 500 else 500, text if status < 500 else "internal error")
+        response.force_close()
+        return response
+
+
+class HttpServer(web.Server):
+    """Makes a `Connection` of every accepted socket."""
+
+    def __init__(self, handler: Any) -> None:
+        self.taken: set[Hijacked] = set()
+        super().__init__(handler)
+
+    def __call__(self) -> RequestHandler:
+        return Connection(
+            self,
+            loop=self._loop,
+            access_log=None,
+            read_bufsize=_READ_BUFFER_BYTES,
+            auto_decompress=False,
+            lingering_time=2.0,
+            max_line_size=64 * 1024,
+            max_field_size=64 * 1024,
+        )
+
+
+class Dispatcher:
+    """Turns a request into a call of its handler, and any error into Docker's shape."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._router = Router()
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except SampanError as error:
+            status = status_of(error)
+            if status >= 500 and status not in (501, 503):
+                _logger.warning("%s %s: %s", request.method, request.path, error)
+            return error_response(status, message_of(error))
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception:
+            _logger.exception("%s %s failed", request.method, request.path)
+            return error_response(500, "internal error: a defect of Sampan; its daemon's log has the details")
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        target = request._message.path  # noqa: SLF001  (the raw target: decoding it is ours)
+        raw_path, _, raw_query = target.partition("?")
+        if not target.isascii() or "%00" in target:
+            raise InvalidArgument("invalid request target: it holds a NUL or a byte that is not percent-encoded")
+        version, raw_path = split_version(raw_path)
+        found = self._router.find(request.method, unquote(raw_path) if "%" in raw_path else raw_path)
+        if found is None:
+            return error_response(404, "page not found")
+        handler, params = found
+        try:
+            query = Query(raw_query)
+        except ValueError as error:
+            raise InvalidArgument(f"invalid query: {error}") from None
+        return await handler(Call(request, self._engine, self._clock, version, params, query))
+
+
+def split_version(path: str) -> tuple[tuple[int, int], str]:
+    """Return the API version that a path asks for (the newest when it does not), and the path without it.
+
+    Raises:
+        InvalidArgument: a version outside of what is spoken here.
+    """
+    match = _VERSION.match(path)
+    if match is None:
+        return API_VERSION, path
+    version = (int(match[1]), int(match[2]))
+    if version > API_VERSION:
+        raise InvalidArgument(
+            f"client version {version_text(version)} is too new. Maximum supported API version is "
+            f"{version_text(API_VERSION)}"
+        )
+    if version < MIN_API_VERSION:
+        raise InvalidArgument(
+            f"client version {version_text(version)} is too old. Minimum supported API version is "
+            f"{version_text(MIN_API_VERSION)}, please upgrade your client to a newer version"
+        )
+    return version, path[match.end() :]
+
+
+class Server:
+    """The API of one engine on any number of addresses."""
+
+    def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
+        self._engine = engine
+        self._clock = clock or SystemClock()
+        self._http: HttpServer | None = None
+        self._servers: list[asyncio.Server] = []
+        self._sockets: list[tuple[str, int]] = []
+
+    async def start(self, listeners: Sequence[Listener]) -> None:
+        """Listen on all of them, or on none.
+
+        Raises:
+            InvalidArgument, Conflict, Unavailable: see `listen.open_socket`.
+        """
+        loop = asyncio.get_running_loop()
+        self._http = HttpServer(Dispatcher(self._engine, self._clock))
+        try:
+            for listener in listeners:
+                await self._listen(loop, self._http, listener)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop, http: HttpServer, listener: Listener) -> None:
+        opened = open_socket(listener)
+        if listener.address.startswith("unix:"):
+            path = opened.getsockname()
+            self._sockets.append((path, os.stat(path).st_ino))
+            self._servers.append(await loop.create_unix_server(http, sock=opened, backlog=_BACKLOG))
+            return
+        factory: Any = http
+        if listener.tls is not None:
+            from sampan.api.docker.tls import TlsLayer, make_context
+
+            context = make_context(listener.tls)
+            factory = lambda: TlsLayer(context, http)  # noqa: E731
+        self._servers.append(await loop.create_server(factory, sock=opened, backlog=_BACKLOG))
+
+    @property
+    def addresses(self) -> list[Any]:
+        """The bound addresses (a port 0 is resolved)."""
+        return [opened.getsockname() for server in self._servers for opened in server.sockets]
+
+    async def close(self) -> None:
+        """Stop listening, let short requests end, cut streams. May be repeated."""
+        servers, self._servers = self._servers, []
+        for server in servers:
+            server.close()
+        self._remove_sockets()
+        http, self._http = self._http, None
+        if http is not None:
+            for connection in list(http.taken):
+                connection.close()
+            await http.shutdown(_CLOSE_GRACE_S)
+        for server in servers:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(server.wait_closed(), 0.2)
+
+    def _remove_sockets(self) -> None:
+        """Unlink our own Unix sockets only: another daemon may have replaced one."""
+        for path, inode in self._sockets:
+            with contextlib.suppress(FileNotFoundError):
+                found = os.lstat(path)
+                if found.st_ino == inode and stat.S_ISSOCK(found.st_mode):
+                    os.unlink(path)
+        self._sockets.clear()
+
+
+async def serve(engine: Engine, listeners: Sequence[Listener], clock: Clock | None = None) -> Server:
+    """Return a server of `engine` that answers on all of `listeners`."""
+    server = Server(engine, clock)
+    await server.start(listeners)
+    return server
