@@ -175,9 +175,14 @@ def import_(client: Client, given: Given) -> int:
 
 def tag(client: Client, given: Given) -> int:
     source, target = given.words
+    name_image(client, source, target)
+    return 0
+
+
+def name_image(client: Client, source: str, target: str) -> None:
+    """Give the image `source` the further name `target`."""
     name, _, label = target.rpartition(":") if ":" in target.rpartition("/")[2] else (target, "", "latest")
     client.request("POST", f"/images/{quote(source)}/tag{query(repo=name, tag=label)}").read()
-    return 0
 
 
 def rmi(client: Client, given: Given) -> int:
@@ -204,15 +209,6 @@ def history(client: Client, given: Given) -> int:
         for row in found
     ]  # fmt: skip
     show(rows, (("IMAGE", "ID"), ("CREATED BY", "By"), ("SIZE", "Size"), ("COMMENT", "Comment")))
-    return 0
-
-
-def bootstrap(client: Client, given: Given) -> int:
-    from sampan.cli import bootstrap as recipes
-    from sampan.cli.progress import show
-
-    archive = recipes.archive(given.words[0], given.text("tag"))
-    show(client.request("POST", "/images/load", raw=archive).lines(), sys.stdout)
     return 0
 
 
@@ -248,7 +244,3 @@ RMI = Verb(
     (1, None),
 )  # fmt: skip
 HISTORY = Verb(history, "IMAGE", "Show how an image was made.", (NO_TRUNC,), (1, 1))
-BOOTSTRAP = Verb(
-    bootstrap, "[OPTIONS] busybox|debian", "Make an image of this machine's Debian packages, with no registry.",
-    (Flag("tag", TEXT, "Name of the image, NAME:latest unless told", "t"),), (1, 1),
-)  # fmt: skip

@@ -66,7 +66,7 @@ GROUPS = {
         "prune": "containers_prune",
     },
     "image": {
-        "ls": "images", "list": "images", "rm": "rmi", "bootstrap": "images:BOOTSTRAP", "history": "images:HISTORY",
+        "ls": "images", "list": "images", "rm": "rmi", "history": "images:HISTORY",
         "prune": "images_prune", **{name: name for name in "pull push load save import tag inspect".split()},
     },
     "network": {
@@ -90,10 +90,13 @@ GLOBAL = (
 )
 
 
-def main(argv: list[str]) -> int:
-    """Run one command line; returns the exit code. Nothing but `SystemExit` leaves it."""
+def main(argv: list[str], further: dict[str, str] | None = None) -> int:
+    """Run one command line; returns the exit code.
+
+    `further` holds verbs that need more than the socket, as the composition root has them: "GROUP VERB" -> "module:ATTRIBUTE".
+    """
     try:
-        return _main(argv)
+        return _main(argv, further or {})
     except CliError as error:
         print(f"sampan: {error}", file=sys.stderr)
         if isinstance(error, UsageError):
@@ -114,7 +117,7 @@ def _known(argv: list[str]) -> str:
     return f"{words[0]} " if words and words[0] in VERBS else ""
 
 
-def _main(argv: list[str]) -> int:
+def _main(argv: list[str], further: dict[str, str]) -> int:
     given = parse(GLOBAL, argv, interspersed=False)
     words = given.words
     if given.on("version"):
@@ -122,7 +125,8 @@ def _main(argv: list[str]) -> int:
     if not words or given.on("help") or words[0] == "help":
         return _help(words[1:] if words[:1] == ["help"] else [])
     client = Client(host(given.text("host")))
-    name, where, rest = resolve(words)
+    two = " ".join(words[:2])
+    name, where, rest = (two, further[two], words[2:]) if two in further else resolve(words)
     return load(where).call(client, name, rest)
 
 
@@ -162,7 +166,7 @@ def load(where: str) -> Verb:
     import importlib
 
     module, _, attribute = where.partition(":")
-    verb: Verb = getattr(importlib.import_module(f"sampan.cli.{module}"), attribute)
+    verb: Verb = getattr(importlib.import_module(module if "." in module else f"sampan.cli.{module}"), attribute)
     return verb
 
 

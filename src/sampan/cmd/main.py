@@ -16,6 +16,10 @@ _VERBS = {
 """Verb -> module and function in this package; each takes the words after the verb and returns the exit code."""
 
 
+_FURTHER = {"image bootstrap": "sampan.cmd.bootstrap:VERB"}
+"""CLI verbs that need more than the daemon's socket."""
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
     words = sys.argv[1:] if argv is None else argv
@@ -26,4 +30,4 @@ def main(argv: list[str] | None = None) -> int:
         return int(getattr(importlib.import_module(f"sampan.cmd.{module}"), function)(words[1:]))
     from sampan.cli.main import main as cli
 
-    return cli(words)
+    return cli(words, _FURTHER)
