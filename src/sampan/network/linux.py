@@ -27,6 +27,7 @@ from sampan.network import bridge, plan, sandbox, survey
 from sampan.network.addresses import AddressBook
 from sampan.network.claims import PortClaims
 from sampan.network.listening import SocketHeld, has_ipv6, hold
+from sampan.network.nameserver import NameServers, open_sockets
 from sampan.network.naming import SLOT_RECORD, Names
 from sampan.network.options import endpoint_interface
 from sampan.network.plan import Defaults, Surroundings
@@ -67,6 +68,7 @@ class LinuxNetworkDriver:
         self._networks: dict[str, Network] = {}
         self._attached: dict[str, Attachment] = {}
         self._slots: dict[str, Slot] = {}
+        self._dns = NameServers()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._local = threading.local()
 
@@ -102,6 +104,7 @@ class LinuxNetworkDriver:
         self._networks.pop(network.id, None)
         await self._run(self._remove_network, network)
         self._reservations.addresses.forget(network.id)
+        self._dns.forget(network.id)
 
     def _make_network(self, network: Network) -> None:
         netns.prepare_directory(self._directory)
@@ -180,6 +183,7 @@ class LinuxNetworkDriver:
             await self._run(self._join, container_id, attachment, by_id, forwards, taken)
         self._slots.pop(attachment.slot, None)
         await self._serve(container_id, attachment)
+        await self._resolve(container_id, attachment)
         return attachment
 
     def _join(
@@ -231,6 +235,16 @@ class LinuxNetworkDriver:
             if ":" in port.host_ip and port.protocol == "tcp" and isinstance(behind, SocketHeld):
                 await behind.serve(target.ipv4 or target.ipv6, port.container_port)
 
+    async def _resolve(self, container_id: str, attachment: Attachment) -> None:
+        """Answer names inside of a container that is on a user-defined network."""
+        if not resolves_names(attachment.endpoints, self._networks):
+            return
+        if not self._dns.has(container_id):
+            sockets = await self._run(open_sockets, attachment.sandbox_key)
+            await self._dns.start(container_id, sockets)
+        outside = exit_endpoint(attachment.endpoints, self._networks) is not None
+        self._dns.set_networks(container_id, (row.network_id for row in attachment.endpoints), outside=outside)
+
     async def make_sandbox(self, container_id: str) -> str:
         """Make a namespace with only `lo` up."""
         path = self._path(self._names.sandbox(container_id))
@@ -246,6 +260,7 @@ class LinuxNetworkDriver:
         """Close the ports, drop the namespace, free the addresses; goes on past errors and tells them all."""
         known = self._attached.pop(container_id, attachment)
         path = attachment.sandbox_key or self._path(self._names.sandbox(container_id))
+        self._dns.stop(container_id)
         try:
             await self._run(self._leave, container_id, path)
         finally:
@@ -298,6 +313,7 @@ class LinuxNetworkDriver:
         self._attached[container_id] = now
         await self._run(self._rules.publish, container_id, self._forwards(now))
         await self._serve(container_id, now)
+        await self._resolve(container_id, now)
 
     async def usage(self, sandbox_key: str) -> tuple[NetworkUsage, ...]:
         """Return the counters of the namespace's interfaces."""
@@ -308,6 +324,12 @@ class LinuxNetworkDriver:
 
     def set_names(self, network_id: str, names: dict[str, tuple[str, ...]]) -> None:
         """Replace the DNS answers of a network."""
+        network = self._networks.get(network_id)
+        self._dns.set_names(network_id, network.name if network is not None else network_id[:12], names)
+
+    def set_resolvers(self, container_id: str, servers: tuple[str, ...]) -> None:
+        """Pass a joined container's questions about other names on to `servers` (its --dns) instead of the host's."""
+        self._dns.set_resolvers(container_id, servers)
 
     def nameserver(self, attachment: Attachment) -> str | None:
         """Return the embedded server's address; None when only the default bridge is there."""
@@ -323,7 +345,11 @@ class LinuxNetworkDriver:
         forwards = {owner: self._forwards(attachment) for owner, attachment in attachments.items()}
         await self._run(self._reconcile, dict(self._networks), attachments, forwards)
         for owner, attachment in attachments.items():
-            await self._serve(owner, attachment)
+            try:
+                await self._serve(owner, attachment)
+                await self._resolve(owner, attachment)
+            except (SampanError, OSError) as error:
+                _logger.warning("container %s has no names or no [::] port: %s", owner[:12], error)
         for network in networks:
             if network.bridge == self._bridge:
                 self._pool.start(network)
@@ -384,6 +410,7 @@ class LinuxNetworkDriver:
         """Let go; running containers keep their network. Slots that nobody took are dropped."""
         await asyncio.to_thread(self._pool.close)
         self._reservations.ports.close()
+        self._dns.close()
         await asyncio.to_thread(self._worker.shutdown)
 
     # threads

@@ -74,7 +74,7 @@ class MemoryNetworkDriver:
         self._reservations.ports.release(container_id)
         self._reservations.free(attachment.endpoints)
 
-    async def join(self, container_id: str, attachment: Attachment, networks: tuple[Network, ...]) -> Attachment:  # noqa: ARG002
+    async def join(self, container_id: str, attachment: Attachment, networks: tuple[Network, ...]) -> Attachment:
         """Make the sandbox."""
         self.sandboxes[attachment.sandbox_key] = {}
         for endpoint in attachment.endpoints:
@@ -100,7 +100,7 @@ class MemoryNetworkDriver:
         self.sandboxes.pop(attachment.sandbox_key, None)
         self.release(container_id, attachment)
 
-    async def connect(self, container_id: str, sandbox_key: str, network: Network, spec: EndpointSpec) -> Endpoint:  # noqa: ARG002
+    async def connect(self, container_id: str, sandbox_key: str, network: Network, spec: EndpointSpec) -> Endpoint:
         """Add an interface."""
         self._networks[network.id] = network
         endpoint = self._reservations.endpoint(network, spec)
@@ -111,7 +111,7 @@ class MemoryNetworkDriver:
             raise
         return endpoint
 
-    async def disconnect(self, container_id: str, sandbox_key: str, endpoint: Endpoint) -> None:  # noqa: ARG002
+    async def disconnect(self, container_id: str, sandbox_key: str, endpoint: Endpoint) -> None:
         """Take an interface away. Idempotent."""
         inside = self.sandboxes.get(sandbox_key, {})
         for name in [name for name, owner in inside.items() if owner == endpoint.endpoint_id]:

@@ -1,0 +1,223 @@
+"""The DNS server that every container on a user-defined network finds at 127.0.0.11.
+
+Its sockets stand inside of the container's namespace, on free ports that a rule in there leads port 53 to, so that the
+container can have a DNS server of its own. They die with the daemon and are made again when it is back (ADR 0003).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from dnslib import RCODE
+
+from sampan.base import crash, log
+from sampan.host import netns, nft
+from sampan.network import zone
+from sampan.network.resolving import EMBEDDED_NAMESERVER
+from sampan.network.upstream import Upstream
+from sampan.network.zone import Responder, Zone
+
+_logger = log.get("network.dns")
+_TABLE = "sampan-dns"
+_LENGTH = struct.Struct("!H")
+_BURST = 64
+_UNDER_WAY = 128
+_IDLE_S = 30
+_Client = tuple[str, int]
+
+
+class Sockets(NamedTuple):
+    """The server's two sockets, inside of a container's namespace."""
+
+    udp: socket.socket
+    tcp: socket.socket
+
+    def close(self) -> None:
+        self.udp.close()
+        self.tcp.close()
+
+
+def open_sockets(path: str) -> Sockets:
+    """Return sockets that answer at 127.0.0.11:53 inside of the namespace at `path`. Blocking."""
+    return netns.run_in(path, _open_here)
+
+
+def _open_here() -> Sockets:
+    found = Sockets(
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK),
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK),
+    )
+    handle = nft.Nft()
+    try:
+        for one in found:
+            one.bind((EMBEDDED_NAMESERVER, 0))
+        found.tcp.listen()
+        crash.point("network.dns.rule.before")
+        handle.run(_redirect(found.udp.getsockname()[1], found.tcp.getsockname()[1]))
+        crash.point("network.dns.rule.after")
+    except BaseException:
+        found.close()
+        raise
+    finally:
+        handle.close()
+    return found
+
+
+def _redirect(udp: int, tcp: int) -> str:
+    return f"""add table ip {_TABLE}
+delete table ip {_TABLE}
+table ip {_TABLE} {{
+  chain output {{
+    type nat hook output priority -100; policy accept;
+    ip daddr {EMBEDDED_NAMESERVER} udp dport 53 dnat to {EMBEDDED_NAMESERVER}:{udp}
+    ip daddr {EMBEDDED_NAMESERVER} tcp dport 53 dnat to {EMBEDDED_NAMESERVER}:{tcp}
+  }}
+}}
+"""
+
+
+class NameServers:
+    """The servers of all containers, on one event loop."""
+
+    def __init__(self, upstream: Upstream | None = None) -> None:
+        self._upstream = upstream or Upstream()
+        self._zones: dict[str, Zone] = {}
+        self._servers: dict[str, _Server] = {}
+
+    def set_names(self, network_id: str, network_name: str, names: dict[str, tuple[str, ...]]) -> None:
+        """Replace a network's names, for every container that is on it."""
+        self._zones[network_id] = Zone(network_name, names)
+        for server in self._servers.values():
+            if network_id in server.networks:
+                self._renew(server)
+
+    def forget(self, network_id: str) -> None:
+        """Drop a deleted network's names."""
+        self._zones.pop(network_id, None)
+
+    def has(self, container_id: str) -> bool:
+        """Return whether the container has its server."""
+        return container_id in self._servers
+
+    async def start(self, container_id: str, sockets: Sockets) -> None:
+        """Serve a container on `sockets`, now the server's."""
+        self.stop(container_id)
+        server = self._servers[container_id] = _Server(sockets, self._upstream)
+        await server.start()
+
+    def set_networks(self, container_id: str, networks: Iterable[str], *, outside: bool) -> None:
+        """Say which networks' names the container sees, and whether its other questions may be passed on."""
+        server = self._servers.get(container_id)
+        if server is not None:
+            server.networks, server.outside = tuple(networks), outside
+            self._renew(server)
+
+    def set_resolvers(self, container_id: str, servers: tuple[str, ...]) -> None:
+        """Pass the container's other questions on to these, instead of the host's."""
+        server = self._servers.get(container_id)
+        if server is not None:
+            server.resolvers = servers
+
+    def _renew(self, server: _Server) -> None:
+        server.responder = Responder(self._zones[each] for each in server.networks if each in self._zones)
+
+    def stop(self, container_id: str) -> None:
+        """Close a container's server: its sockets would keep the namespace. Idempotent."""
+        server = self._servers.pop(container_id, None)
+        if server is not None:
+            server.close()
+
+    def close(self) -> None:
+        """Close all."""
+        for container_id in list(self._servers):
+            self.stop(container_id)
+
+
+class _Server:
+    """One container's server."""
+
+    def __init__(self, sockets: Sockets, upstream: Upstream) -> None:
+        self.networks: tuple[str, ...] = ()
+        self.outside = True
+        self.resolvers: tuple[str, ...] = ()
+        self.responder = Responder(())
+        self._sockets, self._upstream = sockets, upstream
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._loop.add_reader(self._sockets.udp, self._readable)
+        self._listener = await asyncio.start_server(self._connected, sock=self._sockets.tcp)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._sockets.udp)
+        if self._listener is not None:
+            self._listener.close()
+        for task in self._tasks:
+            task.cancel()
+        self._sockets.close()
+
+    def _readable(self) -> None:
+        for _ in range(_BURST):
+            try:
+                query, client = self._sockets.udp.recvfrom(4096)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                _logger.debug("reading a question: %s", error)
+                return
+            response = self.responder.answer(query)
+            if response is None:
+                self._pass_on(query, client)
+            else:
+                self._send(response, client)
+
+    def _send(self, response: bytes, client: _Client) -> None:
+        if response:
+            with contextlib.suppress(OSError):  # the asker is gone, or its queue is full: it will ask again
+                self._sockets.udp.sendto(response, client)
+
+    def _pass_on(self, query: bytes, client: _Client) -> None:
+        if not self.outside or len(self._tasks) >= _UNDER_WAY:
+            self._send(zone.refusal(query, RCODE.SERVFAIL), client)
+            return
+        task = self._loop.create_task(self._forward(query, client))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _forward(self, query: bytes, client: _Client) -> None:
+        self._send(await self._upstream.ask(query, over_tcp=False, servers=self.resolvers), client)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        try:
+            async with asyncio.timeout(_IDLE_S):
+                while True:
+                    (length,) = _LENGTH.unpack(await reader.readexactly(2))
+                    await self._answer_stream(await reader.readexactly(length), writer)
+        except (OSError, asyncio.IncompleteReadError):
+            return
+        finally:
+            writer.close()
+
+    async def _answer_stream(self, query: bytes, writer: asyncio.StreamWriter) -> None:
+        response = self.responder.answer(query, limit=65535)
+        if response is None:
+            response = (
+                await self._upstream.ask(query, over_tcp=True, servers=self.resolvers)
+                if self.outside
+                else zone.refusal(query, RCODE.SERVFAIL)
+            )
+        if not response:
+            raise ConnectionAbortedError("not a question")
+        writer.write(_LENGTH.pack(len(response)) + response)
+        await writer.drain()

@@ -1,0 +1,49 @@
+"""Fixtures of the network driver's tests on a real kernel; import those that a test file uses."""
+
+import asyncio
+import os
+import secrets
+
+import pytest
+
+from conformance.network import default_network
+from host.network_world import World
+from sampan.network import survey
+from sampan.network.linux import LinuxNetworkDriver
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces")
+
+
+@pytest.fixture
+def world(tmp_path):
+    with World(tmp_path) as world:
+        world.tag = secrets.token_hex(3)
+        world.exec_root = tmp_path / "exec"
+        yield world
+        survey.remove_all(world.exec_root, world.tag)
+
+
+@pytest.fixture
+def again(world):
+    made = []
+
+    def make(**options):
+        options = {"pool_size": 2, **options}
+        made.append(LinuxNetworkDriver(world.exec_root, world.tag, "sampan0", "172.30.0.1/16", **options))
+        return made[-1]
+
+    yield make
+    for driver in made:
+        asyncio.run(driver.close())
+
+
+@pytest.fixture
+def driver(again):
+    return again()
+
+
+@pytest.fixture
+async def default(driver):
+    network = default_network(driver)
+    await driver.create_network(network)
+    return network

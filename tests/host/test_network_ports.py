@@ -1,0 +1,188 @@
+"""Published ports: bytes really fetched, from every side."""
+
+import asyncio
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+
+from conformance.network import A, B, plain, start, user_network
+from host.network_fixtures import again, default, driver, needs_root, world  # noqa: F401 - fixtures
+from host.network_world import HOST, HOST6, NEIGHBOUR, ask_udp, fetch
+from sampan.base.errors import Conflict
+from sampan.host import netlink_query as query
+from sampan.host import netns, nft
+from sampan.host.netlink import Netlink
+from sampan.model.container import EndpointSpec, PortBinding
+
+pytestmark = needs_root
+
+
+def tcp(port=18080, **fields):
+    return PortBinding(container_port=80, host_port=port, **fields)
+
+
+async def got(address, port, path=None, **options):
+    return await asyncio.to_thread(fetch, address, port, path, **options)
+
+
+async def asked(address, port, path=None, **options):
+    return await asyncio.to_thread(ask_udp, address, port, path, **options)
+
+
+@pytest.fixture
+async def web(world, driver, default):  # noqa: F811
+    attachment = await start(driver, A, plain(default), (tcp(), tcp(18053, protocol="udp")))
+    world.serve_tcp(attachment.sandbox_key, 80)
+    world.serve_udp(attachment.sandbox_key, 80)
+    yield attachment
+    await driver.leave(A, attachment)
+
+
+@pytest.mark.parametrize("bridge_netfilter", ["0", "1"])
+async def test_a_published_port_answers_from_every_side(world, driver, default, web, bridge_netfilter):  # noqa: F811
+    switch = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+    if not switch.exists():
+        pytest.skip("no br_netfilter on this kernel")
+    switch.write_text(bridge_netfilter)
+    sibling = await start(driver, B, plain(default))
+    assert await got("127.0.0.1", 18080) == b"hello 172.30.0.1"
+    assert await got("127.0.0.5", 18080) == b"hello 172.30.0.1"
+    assert await got(HOST, 18080) == b"hello " + HOST.encode()
+    assert (await got("172.30.0.1", 18080)).startswith(b"hello")
+    assert await got(HOST, 18080, world.outside) == b"hello 198.51.100.2", "the client's address is kept"
+    assert (await got(HOST, 18080, sibling.sandbox_key)).startswith(b"hello"), "a sibling by the host's address"
+    assert (await got(HOST, 18080, web.sandbox_key)).startswith(b"hello"), "hairpin"
+    assert (await got("172.30.0.1", 18080, web.sandbox_key)).startswith(b"hello"), "hairpin by the gateway"
+    assert (await asked("127.0.0.1", 18053)).startswith(b"hello")
+    assert (await asked(HOST, 18053, world.outside)).startswith(b"hello 198.51.100.2")
+    assert (await asked(HOST, 18053, web.sandbox_key)).startswith(b"hello"), "UDP hairpin"
+    await driver.leave(B, sibling)
+
+
+async def test_a_published_port_answers_over_ipv6_though_the_container_has_none(web, world):  # noqa: F811
+    assert (await got("::1", 18080)).startswith(b"hello")
+    assert (await got(HOST6, 18080, world.outside)).startswith(b"hello")
+
+
+async def test_a_container_with_ipv6_sees_the_client_and_loopback_is_relayed(world, driver):  # noqa: F811
+    network = await user_network(driver, ipv6=True)
+    attachment = await start(driver, A, plain(network), (tcp(),))
+    world.serve_tcp(attachment.sandbox_key, 80)
+    assert (await got("::1", 18080)).startswith(b"hello"), "the relay goes by IPv4"
+    await driver.leave(A, attachment)
+    attachment = await start(driver, B, plain(network), (tcp(),))
+    world.serve_tcp(attachment.sandbox_key, 80, host="::", body=b"six")
+    assert await got(HOST6, 18080, world.outside) == b"six 2001:db8::2"
+    await driver.leave(B, attachment)
+
+
+async def test_nothing_answers_after_leave(driver, default, world):  # noqa: F811
+    attachment = await start(driver, A, plain(default), (tcp(),))
+    world.serve_tcp(attachment.sandbox_key, 80)
+    assert (await got("127.0.0.1", 18080)).startswith(b"hello")
+    await driver.leave(A, attachment)
+    assert await got("127.0.0.1", 18080) == b"ConnectionRefusedError"
+    assert driver.survey()["nft_elements"] == []
+
+
+async def test_a_port_on_loopback_is_not_for_others(world, driver, default):  # noqa: F811
+    attachment = await start(driver, A, plain(default), (tcp(host_ip="127.0.0.1"),))
+    world.serve_tcp(attachment.sandbox_key, 80)
+    assert (await got("127.0.0.1", 18080)).startswith(b"hello")
+    assert await got(HOST, 18080, world.outside, timeout_s=0.3) in {b"ConnectionRefusedError", b"TimeoutError"}
+    await driver.leave(A, attachment)
+
+
+async def test_frames_for_127_0_0_1_from_a_container_or_the_wire_are_dropped(world, driver, default):  # noqa: F811
+    """CVE-2020-8558: with route_localnet, whoever sends to 127.0.0.1 over the wire would reach loopback's ports."""
+    attachment = await start(
+        driver, A, plain(default), (PortBinding(container_port=80, protocol="udp", host_port=18053),)
+    )
+    server = netns.run_in(attachment.sandbox_key, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with server, own:
+        server.bind(("0.0.0.0", 80))
+        own.bind(("127.0.0.1", 18054))
+        sibling = await start(driver, B, plain(default))
+        Path("/proc/sys/net/ipv4/conf/wire/route_localnet").write_text("1")
+        Path("/proc/sys/net/ipv4/conf/all/rp_filter").write_text("0")
+        with Netlink() as netlink:
+            bridges = {name: query.link(netlink, name).mac for name in ("wire", "sampan0")}
+        for path, mac, source, good in (
+            (sibling.sandbox_key, bridges["sampan0"], sibling.endpoints[0].ipv4, "172.30.0.1"),
+            (world.outside, bridges["wire"], NEIGHBOUR, HOST),
+        ):
+            for target, port in (("127.0.0.1", 18053), ("127.0.0.1", 18054), (good, 18053)):
+                await asyncio.to_thread(
+                    netns.run_in, path, lambda p=port, t=target, s=source, m=mac: send_udp(m, s, t, p)
+                )
+            server.settimeout(3)
+            assert (await asyncio.to_thread(server.recv, 100)) == good.encode(), "only the lawful one"
+        for one in (server, own):
+            one.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                one.recv(100)
+        await driver.leave(B, sibling)
+    await driver.leave(A, attachment)
+
+
+def send_udp(mac, source, target, port):
+    """Send a datagram that holds its target's address, in a frame made by hand."""
+    body = target.encode()
+    udp = struct.pack("!HHHH", 40000, port, 8 + len(body), 0) + body
+    addresses = socket.inet_aton(source) + socket.inet_aton(target)
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 1, 0, 64, socket.IPPROTO_UDP, 0) + addresses
+    total = sum(struct.unpack("!10H", head))
+    check = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+    frame = bytes.fromhex(mac.replace(":", "")) + bytes.fromhex("020000000009") + b"\x08\x00"
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)) as raw:
+        raw.bind(("eth0", 0x0800))
+        raw.send(frame + head[:10] + struct.pack("!H", check) + head[12:] + udp)
+
+
+async def test_a_port_that_a_process_of_the_host_has_is_refused(driver, default):  # noqa: F811
+    with socket.create_server(("127.0.0.1", 18080)), pytest.raises(Conflict, match="port is already allocated"):
+        driver.reserve(A, plain(default), (tcp(),))
+    attachment = driver.reserve(A, plain(default), (tcp(),))
+    with pytest.raises(OSError, match="in use"):
+        socket.create_server(("0.0.0.0", 18080))
+    driver.release(A, attachment)
+
+
+async def test_an_address_that_the_host_lacks_is_refused(driver, default):  # noqa: F811
+    with pytest.raises(Conflict, match="cannot assign requested address"):
+        driver.reserve(A, plain(default), (tcp(host_ip="203.0.113.9"),))
+
+
+async def test_the_networks_binding_address_is_the_default(driver):  # noqa: F811
+    network = await user_network(driver, options={"com.docker.network.bridge.host_binding_ipv4": "127.0.0.1"})
+    attachment = await start(driver, A, plain(network), (tcp(),))
+    assert [port.host_ip for port in attachment.ports] == ["127.0.0.1"]
+    await driver.leave(A, attachment)
+
+
+async def test_ports_follow_the_default_route(world, driver, default):  # noqa: F811
+    network = await user_network(driver, default)
+    attachment = await start(driver, A, plain(default), (tcp(),))
+    world.serve_tcp(attachment.sandbox_key, 80)
+    endpoint = await driver.connect(A, attachment.sandbox_key, network, EndpointSpec(network="net"))
+    await driver.disconnect(A, attachment.sandbox_key, attachment.endpoints[0])
+    assert driver.survey()["nft_elements"] == [f"ports4_any 6 . 18080 : {endpoint.ipv4} . 80"]
+    assert (await got(HOST, 18080, world.outside)) == b"hello 198.51.100.2"
+    await driver.leave(A, attachment)
+
+
+async def test_a_flushed_ruleset_is_made_again_at_the_next_port(world, driver, default, web):  # noqa: F811
+    nft.mine().run("flush ruleset")
+    attachment = await start(driver, B, plain(default), (tcp(18081),))
+    assert (await got("127.0.0.1", 18080)).startswith(b"hello")
+    await driver.leave(B, attachment)
+
+
+async def test_a_foreign_table_is_left_alone(driver, default):  # noqa: F811
+    nft.mine().run("table ip theirs { chain input { type filter hook input priority 0; policy accept; }; }")
+    attachment = await start(driver, A, plain(default), (tcp(),))
+    await driver.leave(A, attachment)
+    assert [row["chain"]["name"] for row in nft.mine().query("list table ip theirs") if "chain" in row] == ["input"]
