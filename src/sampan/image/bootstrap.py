@@ -20,7 +20,9 @@ from sampan.base.errors import InvalidArgument
 from sampan.host.busybox import applets, find_busybox
 from sampan.host.debian import debian_root, debian_suite
 from sampan.host.pipe import READ_BYTES
+from sampan.host.tarball import END, member
 from sampan.image.parse import digest_of
+from sampan.image.plan import rfc3339
 from sampan.spec import oci_image as oci
 
 KINDS = ("busybox", "debian")
@@ -107,7 +109,7 @@ def _archive(
     tag: str, layer: Iterator[bytes] | list[bytes], diff_id: str, size: int, command: tuple[str, ...], created: int
 ) -> Iterator[bytes]:
     """Yield the docker-archive of a one-layer image."""
-    moment = _rfc3339(created)
+    moment = rfc3339(created * 1_000_000_000)
     document = oci.ImageDocument(
         architecture=_ARCHITECTURES.get(os.uname().machine, os.uname().machine),
         os="linux",
@@ -120,25 +122,11 @@ def _archive(
     config_path = digest_of(config).removeprefix("sha256:") + ".json"
     layer_path = diff_id.removeprefix("sha256:") + "/layer.tar"
     entry = oci.DockerArchiveEntry(config=config_path, repo_tags=(tag,), layers=(layer_path,))
-    yield from _member(config_path, [config], len(config), created)
-    yield from _member(layer_path, layer, size, created)
+    yield from member(config_path, [config], len(config), created)
+    yield from member(layer_path, layer, size, created)
     manifest = msgspec.json.encode([entry])
-    yield from _member(oci.DOCKER_ARCHIVE_MANIFEST, [manifest], len(manifest), created)
-    yield bytes(tarfile.BLOCKSIZE * 2)
-
-
-def _member(name: str, chunks: Iterator[bytes] | list[bytes], size: int, mtime: int) -> Iterator[bytes]:
-    row = tarfile.TarInfo(name)
-    row.size, row.mtime, row.mode = size, mtime, 0o644
-    yield row.tobuf(tarfile.PAX_FORMAT)
-    yield from chunks
-    yield bytes(-size % tarfile.BLOCKSIZE)
-
-
-def _rfc3339(seconds: int) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    yield from member(oci.DOCKER_ARCHIVE_MANIFEST, [manifest], len(manifest), created)
+    yield END
 
 
 def _read(path: Path) -> Iterator[bytes]:

@@ -12,18 +12,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-import msgspec
-
-from sampan.base.errors import Cancelled, DataLoss, InvalidArgument, TooLarge
+from sampan.base.errors import DataLoss, InvalidArgument, TooLarge
 from sampan.host import tarstream
 from sampan.host.compression import decompress, sniff
-from sampan.host.pipe import Pipe, Task, in_second_thread
+from sampan.host.pipe import in_second_thread
 from sampan.host.tarstream import TarStream
 from sampan.host.untar import split
-from sampan.image import parse
-from sampan.image.blobs import BlobStore, BlobWriter
+from sampan.image import parse, plan
+from sampan.image.blobs import BlobStore
 from sampan.image.install import Bounds, Prepared, PreparedLayer
-from sampan.image.layers import LayerStore, StagedLayer
+from sampan.image.intake import LayerIntake
+from sampan.image.layers import LayerStore
 from sampan.image.port import Progress
 from sampan.spec import oci_image as oci
 
@@ -31,54 +30,6 @@ MAX_MEMBERS = 20_000
 MAX_DOCUMENTS_BYTES = 64 << 20
 _PARALLEL = 2
 _BATCH = 1 << 18
-
-
-class _Candidate:
-    """A member that may be a layer: its bytes, and the tree that a thread makes of them meanwhile."""
-
-    def __init__(self, writer: BlobWriter, staged: StagedLayer | None, bounds: Bounds) -> None:
-        self.writer = writer
-        self.staged = staged
-        self._pipe = Pipe()
-        self._task: Task | None = None
-        if staged is not None:
-            self._task = Task(lambda: staged.fill(self._pipe, bounds.layer, bounds.tree), self._pipe)
-
-    def write(self, chunk: bytes) -> None:
-        self.writer.write(chunk)
-        if self._task is None:
-            return
-        try:
-            self._pipe.send(chunk)
-        except Cancelled:
-            pass  # the tree failed; `tree` tells why, if an image wants it
-
-    def finish(self) -> None:
-        self._pipe.finish()
-
-    def wait(self) -> None:
-        """Wait for the tree's end, whatever it is."""
-        if self._task is not None:
-            try:
-                self._task.join()
-            except Exception:
-                return  # kept in the task; `tree` raises it
-
-    def tree(self) -> StagedLayer | None:
-        """Return the finished tree; raises why there is none."""
-        if self._task is not None:
-            self._task.join()
-        return self.staged
-
-    def abort(self) -> None:
-        self._pipe.finish(Cancelled("the load was given up"))
-        self.wait()
-        self.discard()
-
-    def discard(self) -> None:
-        self.writer.discard()
-        if self.staged is not None:
-            self.staged.discard()
 
 
 class Archive:
@@ -95,8 +46,8 @@ class Archive:
         self._documents_bytes = 0
         self._members: dict[str, str] = {}  # path -> digest
         self._links: dict[str, str] = {}
-        self._candidates: dict[str, _Candidate] = {}
-        self._running: list[_Candidate] = []
+        self._candidates: dict[str, LayerIntake] = {}
+        self._running: list[LayerIntake] = []
 
     def read(self, chunks: Iterable[bytes]) -> list[Prepared]:
         """Take the whole archive in; returns its images, verified and ready to be installed."""
@@ -166,12 +117,11 @@ class Archive:
             self._running.append(candidate)
             self._report(Progress(status="Loading layer", id=digest[7:19], current=size, total=size))
 
-    def _candidate(self, first: bytes) -> _Candidate:
+    def _candidate(self, first: bytes) -> LayerIntake:
         looks_like_layer = sniff(first[:6]) in {"gzip", "zstd"} or first[257:262] == b"ustar"
         while len(self._running) >= _PARALLEL:
             self._running.pop(0).wait()
-        staged = self._layers.stage() if looks_like_layer else None
-        return _Candidate(self._blobs.writer(), staged, self._bounds)
+        return LayerIntake(self._blobs, self._layers, self._bounds, unpack=looks_like_layer)
 
     # --- images -------------------------------------------------------------------------------------------------------
 
@@ -207,7 +157,7 @@ class Archive:
         data = self._documents.get(oci.INDEX_FILE)
         found: dict[str, bytes] = {}
         for row in parse.decode_index(data).manifests if data else ():
-            document = self._documents.get(_blob_path(row.digest))
+            document = self._documents.get(plan.blob_path(row.digest))
             if document is not None and parse.document_kind(document, row.media_type) == "manifest":
                 found[parse.decode_manifest(document).config.digest] = document
         return found
@@ -217,15 +167,15 @@ class Archive:
             raise InvalidArgument(f"the image index is nested more than {parse.MAX_INDEX_DEPTH} levels deep")
         for row in index.manifests:
             annotations = row.annotations or {}
-            if annotations.get(oci.ANNOTATION_REFERENCE_TYPE) or _blob_path(row.digest) not in self._documents:
+            if annotations.get(oci.ANNOTATION_REFERENCE_TYPE) or plan.blob_path(row.digest) not in self._documents:
                 continue  # an attestation, or a platform that was not packed
-            document = self._bytes(_blob_path(row.digest))
+            document = self._bytes(plan.blob_path(row.digest))
             tags = _tags(annotations) or names
             if parse.document_kind(document, row.media_type) == "index":
                 yield from self._oci_images(parse.decode_index(document), tags, depth + 1)
                 continue
             manifest = parse.decode_manifest(document)
-            config = self._bytes(_blob_path(manifest.config.digest))
+            config = self._bytes(plan.blob_path(manifest.config.digest))
             yield self._prepare(config, document, tuple(layer.digest for layer in manifest.layers), tags)
 
     def _prepare(self, config: bytes, manifest: bytes, digests: tuple[str, ...], tags: tuple[str, ...]) -> Prepared:
@@ -253,24 +203,13 @@ class Archive:
 
     def _manifest_of(self, config: bytes, digests: tuple[str, ...]) -> bytes:
         """Return a manifest for an archive that has none."""
-        layers = tuple(
-            oci.Descriptor(media_type=self._layer_type(digest), digest=digest, size=self._size(digest))
-            for digest in digests
-        )
-        descriptor = oci.Descriptor(media_type=oci.OCI_CONFIG, digest=parse.digest_of(config), size=len(config))
-        return msgspec.json.encode(oci.Manifest(config=descriptor, layers=layers))
+        return plan.manifest_of(config, [self._descriptor(digest) for digest in digests])
 
-    def _chunks(self, digest: str) -> Iterator[bytes]:
-        candidate = self._candidates.get(digest)
-        return candidate.writer.chunks() if candidate else self._blobs.chunks(digest)
-
-    def _layer_type(self, digest: str) -> str:
-        kind = sniff(next(self._chunks(digest), b"")[:6])
-        return {"gzip": oci.OCI_LAYER_GZIP, "zstd": oci.OCI_LAYER_ZSTD}.get(kind, oci.OCI_LAYER)
-
-    def _size(self, digest: str) -> int:
-        candidate = self._candidates.get(digest)
-        return candidate.writer.size if candidate else self._blobs.size(digest)
+    def _descriptor(self, digest: str) -> oci.Descriptor:
+        intake = self._candidates.get(digest)
+        chunks = intake.writer.chunks() if intake else self._blobs.chunks(digest)
+        size = intake.writer.size if intake else self._blobs.size(digest)
+        return plan.layer_descriptor(digest, size, sniff(next(chunks, b"")[:6]))
 
     def _bytes(self, path: str) -> bytes:
         """Return a document of the archive (or of the store, when the archive's copy was skipped), verified."""
@@ -318,10 +257,6 @@ def _join(base: str, link: bytes) -> str:
         elif part not in {"", "."}:
             parts.append(part)
     return "/".join(parts)
-
-
-def _blob_path(digest: str) -> str:
-    return f"{oci.BLOBS}/{digest.removeprefix('sha256:')}"
 
 
 def _digest_in(path: str) -> str:

@@ -1,13 +1,19 @@
-"""What a removal deletes: rows to tell, and the layers and blobs that nothing needs any more. Pure."""
+"""Documents to write, and what a removal deletes. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
 
 from sampan.base.errors import Conflict
-from sampan.image.parse import chain_ids
+from sampan.image.parse import chain_ids, digest_of
 from sampan.model.container import Struct
-from sampan.model.image import Image
+from sampan.model.image import Image, ImageConfig
+from sampan.spec import oci_image as oci
+
+_LAYER_TYPES = {"gzip": oci.OCI_LAYER_GZIP, "zstd": oci.OCI_LAYER_ZSTD, "": oci.OCI_LAYER}
 
 
 class Removal(Struct, frozen=True, kw_only=True):
@@ -73,3 +79,115 @@ def rows_of(removal: Removal, image: Image, chains: Iterable[str]) -> tuple[tupl
     if removal.delete:
         rows += [("deleted", image.id), *(("deleted", chain) for chain in chains)]
     return tuple(rows)
+
+
+# --- documents --------------------------------------------------------------------------------------------------------
+
+
+def layer_descriptor(digest: str, size: int, compression: str) -> oci.Descriptor:
+    """Return the descriptor of a layer's blob."""
+    return oci.Descriptor(media_type=_LAYER_TYPES[compression], digest=digest, size=size)
+
+
+def manifest_of(config: bytes, layers: Sequence[oci.Descriptor]) -> bytes:
+    """Return the manifest of an image."""
+    descriptor = oci.Descriptor(media_type=oci.OCI_CONFIG, digest=digest_of(config), size=len(config))
+    return msgspec.json.encode(oci.Manifest(config=descriptor, layers=tuple(layers)))
+
+
+def run_config(config: ImageConfig) -> oci.RunConfig:
+    """Return the section `config` of an image config: the inverse of parsing it."""
+    health = config.healthcheck
+    return oci.RunConfig(
+        user=config.user or None,
+        exposed_ports={port: {} for port in config.exposed} or None,
+        env=config.env or None,
+        entrypoint=config.entrypoint,
+        cmd=config.args,
+        volumes={path: {} for path in config.volumes} or None,
+        working_dir=config.cwd or None,
+        labels=config.labels or None,
+        stop_signal=config.stop_signal or None,
+        healthcheck=None
+        if health is None
+        else oci.HealthConfig(
+            test=health.test or None,
+            interval=health.interval_ns,
+            timeout=health.timeout_ns,
+            start_period=health.start_period_ns,
+            start_interval=health.start_interval_ns,
+            retries=health.retries,
+        ),
+        shell=config.shell or None,
+        on_build=config.on_build or None,
+    )
+
+
+def config_with_layer(
+    base: bytes, config: ImageConfig, *, diff_id: str, created: str, created_by: str, author: str, comment: str
+) -> bytes:
+    """Return the config document of a new image: `base` with one layer more and another way to run it.
+
+    What we do not know in `base` is kept as it stands. `base` is b"{}" for an image that stands on nothing.
+    """
+    document = msgspec.json.decode(base, type=dict[str, msgspec.Raw])
+    known = msgspec.json.decode(base, type=oci.ImageDocument)
+    row = oci.HistoryEntry(
+        created=created, created_by=created_by or None, author=author or None, comment=comment or None
+    )
+    fresh: dict[str, object] = {
+        "created": created,
+        "config": run_config(config),
+        "rootfs": oci.RootFs(diff_ids=(*(known.rootfs.diff_ids or ()), diff_id)),
+        "history": (*(known.history or ()), row),
+    }
+    if author:
+        fresh["author"] = author
+    for stale in ("container", "container_config", "comment", "docker_version"):
+        document.pop(stale, None)
+    return msgspec.json.encode({**document, **fresh})
+
+
+def archive_index(images: Sequence[tuple[Image, tuple[str, ...], int]]) -> bytes:
+    """Return index.json of an archive with these (image, full tags, manifest size)."""
+    rows: list[oci.Descriptor] = []
+    for image, tags, size in images:
+        platform = oci.Platform(architecture=image.architecture, os=image.os, variant=image.variant)
+        for tag in tags or ("",):
+            annotations = {
+                oci.ANNOTATION_IMAGE_NAME: tag,
+                oci.ANNOTATION_REF_NAME: tag.rpartition(":")[2],
+            }
+            rows.append(
+                oci.Descriptor(
+                    media_type=oci.OCI_MANIFEST,
+                    digest=image.manifest_digest,
+                    size=size,
+                    platform=platform,
+                    annotations=annotations if tag else None,
+                )
+            )
+    return msgspec.json.encode(oci.Index(manifests=tuple(rows)))
+
+
+def archive_manifest(images: Sequence[tuple[Image, tuple[str, ...], Sequence[str]]]) -> bytes:
+    """Return manifest.json of an archive with these (image, familiar tags, layer digests)."""
+    rows = [
+        oci.DockerArchiveEntry(
+            config=blob_path(image.id), repo_tags=tags or None, layers=tuple(blob_path(layer) for layer in layers)
+        )
+        for image, tags, layers in images
+    ]
+    return msgspec.json.encode(rows)
+
+
+def blob_path(digest: str) -> str:
+    """Return where a blob stands in an OCI layout."""
+    return f"{oci.BLOBS}/{digest.removeprefix('sha256:')}"
+
+
+def rfc3339(time_ns: int) -> str:
+    """Return a moment as image configs write it."""
+    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+    fraction = f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + fraction + "Z"

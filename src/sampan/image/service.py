@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,17 +13,22 @@ from typing import TypeVar
 from sampan.base import log
 from sampan.base.clock import Clock
 from sampan.base.errors import SampanError
-from sampan.host.pipe import Pipe
-from sampan.image import parse, plan
+from sampan.host.pipe import Pipe, in_second_thread
+from sampan.image import parse, plan, save
 from sampan.image.blobs import BlobStore
 from sampan.image.catalogue import Catalogue
 from sampan.image.install import Bounds, Prepared, install, unpack_blob
+from sampan.image.intake import LayerIntake
 from sampan.image.layers import LayerStore
 from sampan.image.load import Archive
+from sampan.image.make import NewImage, prepare_commit, prepare_import
 from sampan.image.port import Progress
-from sampan.image.threads import Reports, feed, in_own_thread
-from sampan.model.image import Image
+from sampan.image.threads import Reports, feed, in_own_thread, stream
+from sampan.model.image import Image, ImageConfig
+from sampan.spec import oci_image as oci
 from sampan.store.port import RecordStore
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 T = TypeVar("T")
 Rows = tuple[tuple[str, str], ...]
@@ -41,6 +47,8 @@ class ImageStore:
         self._layers = LayerStore(data_root / "layers")
         self._catalogue = Catalogue(records, clock)
         self._clock = clock
+        self._containers = data_root / "containers"
+        self._platform = host_platform()
         self._bounds = bounds
         self._files = asyncio.Lock()
         self._threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="images")
@@ -136,16 +144,61 @@ class ImageStore:
             await asyncio.gather(reading, feeder, return_exceptions=True)
             await self._run(archive.close)
 
+    async def save(self, references: tuple[str, ...]) -> AsyncIterator[bytes]:
+        selection = save.select(self._catalogue, references)
+        async for chunk in stream(in_second_thread(save.archive(selection, self._blobs)), self._threads):
+            yield chunk
+
+    async def import_rootfs(
+        self, chunks: AsyncIterator[bytes], *, reference: str, config: ImageConfig, message: str
+    ) -> AsyncIterator[Progress]:
+        tags = (parse.parse_tag(reference).tagged,) if reference else ()
+        created = plan.rfc3339(self._clock.now_ns())
+        new = NewImage(config=config, created=created, comment=message or "Imported from -", tags=tags)
+        intake = LayerIntake(self._blobs, self._layers, self._bounds)
+        pipe = Pipe()
+        feeder = asyncio.create_task(feed(chunks, pipe, self._threads))
+        reading = in_own_thread(lambda: prepare_import(new, pipe, intake, self._platform))
+        try:
+            image, _ = await self._put(await asyncio.shield(reading))
+            yield Progress(status=image.id, image=image)
+        finally:
+            pipe.abandon()
+            feeder.cancel()
+            await asyncio.gather(reading, feeder, return_exceptions=True)
+            await self._run(intake.abort)
+
+    async def commit(
+        self, container_id: str, base: Image, *, reference: str, config: ImageConfig, author: str, message: str
+    ) -> Image:
+        tags = (parse.parse_tag(reference).tagged,) if reference else ()
+        created = plan.rfc3339(self._clock.now_ns())
+        shown = " ".join((*(config.entrypoint or ()), *(config.args or ())))
+        new = NewImage(config=config, created=created, created_by=shown, author=author, comment=message, tags=tags)
+        intake = LayerIntake(self._blobs, self._layers, self._bounds)
+        upper = self._containers / container_id / "diff"
+        reading = in_own_thread(lambda: prepare_commit(new, upper, base, intake, self._blobs))
+        try:
+            image, _ = await self._put(await asyncio.shield(reading))
+        finally:
+            await asyncio.gather(reading, return_exceptions=True)
+            await self._run(intake.abort)
+        return image
+
     async def _install(self, prepared: Prepared) -> tuple[Progress, ...]:
         """Install an image and name it; returns what docker tells of it."""
-        async with self._files:
-            made = await self._run(lambda: install(prepared, self._blobs, self._layers, self._bounds))
-            told = [self._renaming(tag, made) for tag in prepared.tags]
-            image = await self._catalogue.put(made, tags=prepared.tags, digests=prepared.digests)
+        image, told = await self._put(prepared)
         told += [Progress(stream=f"Loaded image: {tag}\n", image=image) for tag in prepared.tags]
         if not prepared.tags:
             told.append(Progress(stream=f"Loaded image ID: {image.id}\n", image=image))
         return tuple(report for report in told if report is not None)
+
+    async def _put(self, prepared: Prepared) -> tuple[Image, builtins.list[Progress | None]]:
+        """Put an image's files in place, then record it; tells which names left other images."""
+        async with self._files:
+            made = await self._run(lambda: install(prepared, self._blobs, self._layers, self._bounds))
+            told = [self._renaming(tag, made) for tag in prepared.tags]
+            return await self._catalogue.put(made, tags=prepared.tags, digests=prepared.digests), told
 
     def _renaming(self, tag: str, made: Image) -> Progress | None:
         old = self._catalogue.owner(tag)
@@ -196,3 +249,9 @@ class ImageStore:
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def host_platform() -> oci.Platform:
+    """Return what images must be made for to run here."""
+    machine = os.uname().machine
+    return oci.Platform(os="linux", architecture=_ARCHITECTURES.get(machine, machine))
