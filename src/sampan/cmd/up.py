@@ -30,8 +30,14 @@ def up(argv: list[str]) -> int:
 
 
 def down(argv: list[str]) -> int:
-    """Stop the service and wait until it has ended. May be repeated."""
-    return _told(lambda: _down(load(argv)))
+    """Stop the service and wait until it has ended. May be repeated. `--purge` removes all that it made, data too."""
+    settings_words = [word for word in argv if word not in ("--purge", "--yes")]
+
+    def act() -> int:
+        settings = load(settings_words)
+        return _purge(settings, sure="--yes" in argv) if "--purge" in argv else _down(settings)
+
+    return _told(act)
 
 
 def status(argv: list[str]) -> int:
@@ -55,7 +61,7 @@ def _up(argv: list[str]) -> int:
     if os.geteuid() != 0:
         raise CliError("the engine needs root: use 'sudo sampan up'.")
     command = [sys.executable, "-m", "sampan", "daemon", *argv]
-    if _has_systemd():
+    if _has_systemd() and _unit_is_of(settings, free=True):
         _start_unit(command)
         _wait_ready(settings, None, "journalctl -u sampan")
     else:
@@ -87,6 +93,15 @@ def running_pid(settings: DaemonSettings) -> int:
 
 def _has_systemd() -> bool:
     return os.path.isdir("/run/systemd/system")
+
+
+def _unit_is_of(settings: DaemonSettings, *, free: bool) -> bool:
+    """Whether the unit runs the daemon of this data root; `free` is the answer when there is no unit. Daemons can be many."""
+    if not UNIT.exists():
+        return free
+    line = next((line for line in UNIT.read_text().splitlines() if line.startswith("ExecStart=")), "")
+    words = shlex.split(line.removeprefix("ExecStart="))
+    return "daemon" in words and load(words[words.index("daemon") + 1 :]).data_root == settings.data_root
 
 
 def unit(command: list[str]) -> str:
@@ -156,12 +171,29 @@ def _wait_ready(settings: DaemonSettings, pidfd: int | None, where: str) -> None
 
 def _down(settings: DaemonSettings) -> int:
     pid = running_pid(settings)
-    if _has_systemd() and UNIT.exists():
+    if _has_systemd() and _unit_is_of(settings, free=False):
         _systemctl("disable", "--quiet", "--now", "sampan.service")
         pid = pid or -1
     elif pid:
         _terminate(pid)
     print("sampan is down; containers go on running" if pid else "sampan does not run")
+    return 0
+
+
+def _purge(settings: DaemonSettings, *, sure: bool) -> int:
+    from sampan.cmd.purge import purge
+
+    if not sure:
+        if not sys.stdin.isatty():
+            raise CliError("--purge removes every container, image and volume: add --yes where nobody can be asked.")
+        question = f"This removes every container, image and volume under {settings.data_root}. Type 'yes' to go on: "
+        if input(question).strip() != "yes":
+            raise CliError("nothing was removed.")
+    _down(settings)
+    purge(settings)
+    if _unit_is_of(settings, free=False):
+        UNIT.unlink()
+    print(f"removed {settings.data_root} and {settings.exec_root}")
     return 0
 
 
