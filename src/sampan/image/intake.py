@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from sampan.base.errors import Cancelled
 from sampan.host.pipe import Pipe, Task
 from sampan.image.blobs import BlobStore
@@ -10,11 +12,16 @@ from sampan.image.layers import LayerStore, StagedLayer
 
 
 class LayerIntake:
-    """Write all bytes, then `finish`; `tree` waits for the tree. Until it is installed, `abort` undoes everything."""
+    """Write all bytes, then `finish`; `tree` waits for the tree. Until it is installed, `abort` undoes everything.
+
+    `abort` may come from another thread than a `write` that is going on.
+    """
 
     def __init__(self, blobs: BlobStore, layers: LayerStore, bounds: Bounds, *, unpack: bool = True) -> None:
         self.writer = blobs.writer()
         self.staged: StagedLayer | None = None
+        self._aborted = False
+        self._writing = threading.Lock()
         self._pipe = Pipe()
         self._task: Task | None = None
         if unpack:
@@ -23,13 +30,16 @@ class LayerIntake:
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes in; waits when unpacking is behind."""
-        self.writer.write(chunk)
-        if self._task is None:
-            return
-        try:
-            self._pipe.send(chunk)
-        except Cancelled:
-            pass  # the tree failed; `tree` tells why, if the layer is wanted
+        with self._writing:
+            if self._aborted:
+                raise Cancelled("the transfer of this layer was given up")
+            self.writer.write(chunk)
+            if self._task is None:
+                return
+            try:
+                self._pipe.send(chunk)
+            except Cancelled:
+                pass  # the tree failed; `tree` tells why, if the layer is wanted
 
     def finish(self) -> None:
         """Say that no more bytes come."""
@@ -51,8 +61,11 @@ class LayerIntake:
 
     def abort(self) -> None:
         """Stop, and delete what was not installed. May be repeated."""
-        self._pipe.finish(Cancelled("it was given up"))
-        self.wait()
-        self.writer.discard()
-        if self.staged is not None:
-            self.staged.discard()
+        self._aborted = True
+        self._pipe.finish(Cancelled("the transfer of this layer was given up"))
+        self._pipe.abandon()
+        with self._writing:
+            self.wait()
+            self.writer.discard()
+            if self.staged is not None:
+                self.staged.discard()

@@ -22,8 +22,9 @@ from sampan.image.intake import LayerIntake
 from sampan.image.layers import LayerStore
 from sampan.image.load import Archive
 from sampan.image.make import NewImage, prepare_commit, prepare_import
-from sampan.image.port import Progress
+from sampan.image.port import Credentials, Progress
 from sampan.image.threads import Reports, feed, in_own_thread, stream
+from sampan.image.transfer import Transfers
 from sampan.model.image import Image, ImageConfig
 from sampan.spec import oci_image as oci
 from sampan.store.port import RecordStore
@@ -41,7 +42,15 @@ class ImageStore:
     Installing and deleting files take turns under one lock; reading in, unpacking and downloading do not.
     """
 
-    def __init__(self, data_root: Path, records: RecordStore, clock: Clock, *, bounds: Bounds = Bounds()) -> None:
+    def __init__(
+        self,
+        data_root: Path,
+        records: RecordStore,
+        clock: Clock,
+        *,
+        bounds: Bounds = Bounds(),
+        insecure_registries: Iterable[str] = (),
+    ) -> None:
         data_root = Path(os.path.realpath(data_root))
         self._blobs = BlobStore(data_root / "images")
         self._layers = LayerStore(data_root / "layers")
@@ -52,6 +61,16 @@ class ImageStore:
         self._bounds = bounds
         self._files = asyncio.Lock()
         self._threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="images")
+        self._transfers = Transfers(
+            self._blobs,
+            self._layers,
+            self._catalogue,
+            bounds,
+            self._threads,
+            clock,
+            insecure_registries,
+            self._put_quietly,
+        )
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -206,6 +225,21 @@ class ImageStore:
             return None
         text = f"The image {tag} already exists, renaming the old one with ID {old.id} to empty string\n"
         return Progress(stream=text)
+
+    async def _put_quietly(self, prepared: Prepared) -> Image:
+        image, _ = await self._put(prepared)
+        return image
+
+    # --- registries ---------------------------------------------------------------------------------------------------
+
+    def pull(self, reference: str, credentials: Credentials | None, platform: str) -> AsyncIterator[Progress]:
+        return self._transfers.pull(reference, credentials, parse.parse_platform(platform, self._platform))
+
+    def push(self, reference: str, credentials: Credentials | None) -> AsyncIterator[Progress]:
+        return self._transfers.push(reference, credentials)
+
+    async def check_registry(self, credentials: Credentials) -> str:
+        return await self._transfers.check(credentials)
 
     # --- the whole ----------------------------------------------------------------------------------------------------
 

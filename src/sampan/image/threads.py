@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -83,6 +83,16 @@ async def stream(chunks: Iterator[bytes], executor: Executor) -> AsyncIterator[b
         close = getattr(chunks, "close", None)
         if close is not None:
             await loop.run_in_executor(executor, close)
+
+
+async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return all results in order; the first error ends the others and is raised alone."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(coroutine) for coroutine in work]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 class Reports(asyncio.Queue[U]):
