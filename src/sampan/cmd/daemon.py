@@ -22,7 +22,7 @@ from sampan.engine.linux import LinuxMachine
 from sampan.engine.service import ContainerEngine, Parts, Settings
 from sampan.host.mount import share_data_root
 from sampan.image.overlay import OverlaySnapshotter
-from sampan.image.store import ImageStore
+from sampan.image.service import ImageStore
 from sampan.network.linux import LinuxNetworkDriver
 from sampan.runtime.oci import OciRuntime
 from sampan.store.sqlite import SqliteRecordStore
@@ -82,8 +82,8 @@ def _identity(path: Path) -> str:
 
 
 def tag_of(data_root: Path) -> str:
-    """Return the daemon's tag: eight hex digits in the name of everything it makes on the host."""
-    return _identity(data_root / "tag")[:8]
+    """Return the daemon's tag: six hex digits in the name of everything it makes on the host."""
+    return _identity(data_root / "tag")[:6]
 
 
 def compose(settings: DaemonSettings) -> ContainerEngine:
@@ -92,22 +92,22 @@ def compose(settings: DaemonSettings) -> ContainerEngine:
     share_data_root(str(data_root))
     tag = tag_of(data_root)
     records = SqliteRecordStore(data_root / "engine.db")
-    images = ImageStore(data_root, records, clock, insecure_registries=settings.insecure_registries)
+    images = ImageStore(data_root, records, clock)
     return ContainerEngine(
         Parts(
             records=records,
             images=images,
             snapshotter=OverlaySnapshotter(data_root),
             runtime=OciRuntime(
-                data_root,
-                exec_root,
-                tag,
-                clock,
+                data_root=data_root,
+                exec_root=exec_root,
+                tag=tag,
+                clock=clock,
                 default_runtime=settings.default_runtime or None,
                 runtimes=settings.runtimes,
             ),
             network=LinuxNetworkDriver(
-                exec_root, tag, settings.bridge, records=records, pool_size=settings.netns_pool
+                exec_root, tag, settings.bridge, settings.bip, records, pool_size=settings.netns_pool
             ),
             volumes=LocalVolumes(data_root),
             archive=TreeArchive(),

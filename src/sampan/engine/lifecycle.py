@@ -19,6 +19,7 @@ from sampan.engine.connections import Connections
 from sampan.engine.events import Events
 from sampan.engine.health import HealthMonitor
 from sampan.engine.machine import Machine
+from sampan.engine.pending import Attachments
 from sampan.engine.plan import log_limits, parse_signal, restart_delay
 from sampan.engine.registry import Registry, delete
 from sampan.engine.rootfs import Rootfs
@@ -47,6 +48,7 @@ class Lifecycle:
         machine: Machine,
         events: Events,
         health: HealthMonitor,
+        attachments: Attachments,
         waiters: Waiters,
         tasks: Tasks,
         clock: Clock,
@@ -58,6 +60,7 @@ class Lifecycle:
         self._machine = machine
         self._events = events
         self._health = health
+        self._attachments = attachments
         self._waiters = waiters
         self._tasks = tasks
         self._clock = clock
@@ -121,6 +124,7 @@ class Lifecycle:
         root, mounts = mounted.result()
         spec = await self._launch_spec(container, root, mounts, attachment)
         launched = await self._runtime.create(spec)
+        await self._attachments.bind(container.id)
         await self._runtime.start(container.id)
         running = move(
             container,
@@ -182,6 +186,7 @@ class Lifecycle:
 
     async def _undo_start(self, container: Container, error: BaseException) -> None:
         """Take back a start that failed; the container says why."""
+        self._attachments.fail(container.id)
         code = error.exit_code if isinstance(error, RuntimeFailed) else 128
         text = str(error) if isinstance(error, SampanError) else f"start was interrupted: {error!r}"
         failed = _detached(
@@ -245,6 +250,7 @@ class Lifecycle:
         self._waiters.ended(container.id, exited, restarting=delay is not None, removed=removing)
         self._begin_teardown(container, keep_layer=not removing)
         if removing:
+            self._health.forget(container.id)
             for volume in volumes:
                 self._tasks.spawn(self._rootfs.remove_volume(volume), f"remove volume {volume.name}")
         if delay is not None:
@@ -490,6 +496,7 @@ class Lifecycle:
         before = self._teardowns.get(container.id)
         await self._registry.forget(container, *writes)
         self._registry.hide(*doomed)
+        self._attachments.fail(container.id)
         self._waiters.removed(container.id, Exit(code=container.state.exit_code, error=container.state.error))
         self._tasks.spawn(self._sweep(container, before), f"remove {container.short_id}")
         for volume in doomed:

@@ -19,6 +19,7 @@ from sampan.engine.health import HealthMonitor
 from sampan.engine.lifecycle import Lifecycle
 from sampan.engine.machine import Machine
 from sampan.engine.networks import Networks
+from sampan.engine.pending import Attachments
 from sampan.engine.port import DiskUsage, ExecRecord, Filters, HostInfo, ProcessRow, Stats, Waiter
 from sampan.engine.recovery import Recovery
 from sampan.engine.registry import Registry, put
@@ -104,6 +105,7 @@ class ContainerEngine:
         self._health = HealthMonitor(
             self._registry, parts.runtime, self._image_of, self._emit, parts.new_id, self._tasks, parts.clock
         )
+        self._attachments = Attachments(parts.runtime)
         self._lifecycle = Lifecycle(
             self._registry,
             parts.runtime,
@@ -112,6 +114,7 @@ class ContainerEngine:
             parts.machine,
             self._events,
             self._health,
+            self._attachments,
             self._waiters,
             self._tasks,
             parts.clock,
@@ -323,9 +326,10 @@ class ContainerEngine:
             raise Conflict(f"container {container.id} is paused, unpause the container before attach")
         if container.state.phase is Phase.RESTARTING:
             raise Conflict(f"container {container.id} is restarting, wait until the container is running")
-        streams = await self._parts.runtime.attach(container.id)
         self._lifecycle.emit("attach", container)
-        return streams
+        if container.running:
+            return await self._parts.runtime.attach(container.id)
+        return self._attachments.add(container.id)
 
     def logs(
         self, reference: str, *, follow: bool = False, tail: int | None = None, since_ns: int = 0, until_ns: int = 0
