@@ -97,6 +97,7 @@ def _recorded(mode: str, arguments: argparse.Namespace) -> bytes:
     with Fence("profile") as fence:
         out = fence.root / "record"
         served = daemon.sampan(fence, [sys.executable, "-m", "bench.profiled", mode, str(out)])
+        served.env["PYTHONPATH"] = str(Path.cwd())  # inside a fence the working directory is the root
         _cycles(served, arguments)
         served.stop()
         if not out.exists():

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import msgspec
 
 INTERVAL_S = 0.001
-SOURCE = f"{Path('src').absolute()}/"
+SOURCE = f"{Path(__file__).absolute().parents[1] / 'src'}/"
 
 
 class Recorder(Protocol):
