@@ -196,8 +196,8 @@ class LinuxNetworkDriver:
     ) -> None:
         if not taken:
             exit_ = exit_endpoint(attachment.endpoints, networks)
-            path, slot = attachment.sandbox_key, attachment.slot
-            sandbox.make(self._netlink(), self._names, path, attachment.endpoints, networks, exit_, slot)
+            path = attachment.sandbox_key
+            sandbox.make(self._netlink(), self._names, path, attachment.endpoints, networks, exit_)
         try:
             self._rules.publish(container_id, forwards)
         except BaseException:
@@ -298,12 +298,12 @@ class LinuxNetworkDriver:
         known = self._attached.get(container_id, Attachment(sandbox_key=sandbox_key))
         left = tuple(row for row in known.endpoints if row.endpoint_id != endpoint.endpoint_id)
         now = msgspec.structs.replace(known, endpoints=left)
-        await self._run(self._unplug, sandbox_key, endpoint, known.slot, now)
+        await self._run(self._unplug, sandbox_key, endpoint, now)
         self._reservations.free((endpoint,))
         await self._changed(container_id, now)
 
-    def _unplug(self, path: str, endpoint: Endpoint, slot: str, now: Attachment) -> None:
-        sandbox.unplug(self._netlink(), self._names, endpoint, slot)
+    def _unplug(self, path: str, endpoint: Endpoint, now: Attachment) -> None:
+        sandbox.unplug(self._netlink(), self._names, endpoint)
         if netns.exists(path):
             with netns.open_netlink(path) as inner:
                 sandbox.route(inner, exit_endpoint(now.endpoints, self._networks))

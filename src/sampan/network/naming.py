@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from sampan.base.errors import InvalidArgument
-from sampan.model.container import Struct
+from sampan.model.container import Endpoint, Struct
 
 SLOT_RECORD = "netns-slot"
 """The kind of a pool slot's record."""
@@ -33,9 +33,9 @@ class Names(Struct, frozen=True, kw_only=True):
     def veth_prefix(self) -> str:
         return f"v{self.tag}"
 
-    def veth(self, endpoint_id: str, slot: str = "") -> str:
+    def veth(self, endpoint: Endpoint) -> str:
         """The host's end of a container's interface."""
-        return f"{self.veth_prefix}{slot or endpoint_id[:8]}"
+        return f"{self.veth_prefix}{endpoint.slot or endpoint.endpoint_id[:8]}"
 
     def sandbox(self, container_id: str) -> str:
         """The namespace file of a container that has no slot."""

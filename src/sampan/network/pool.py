@@ -174,6 +174,7 @@ class SlotPool:
         for _ in range(missing):
             name = secrets.token_hex(4)
             endpoint = self._reservations.endpoint(network, EndpointSpec(network=network.name))
+            endpoint = msgspec.structs.replace(endpoint, slot=name)
             fresh.append(Slot(name=name, path=self._path_of(self._names.slot_sandbox(name)), endpoint=endpoint))
 
     def _record(self, spent: list[str], fresh: list[Slot]) -> None:
@@ -189,6 +190,6 @@ class SlotPool:
         network = self._network
         if network is not None:
             networks = {network.id: network}
-            sandbox.make(netlink, self._names, slot.path, (slot.endpoint,), networks, slot.endpoint, slot.name)
+            sandbox.make(netlink, self._names, slot.path, (slot.endpoint,), networks, slot.endpoint)
         with self._wake:
             self._ready.append(slot)

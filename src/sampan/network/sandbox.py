@@ -30,7 +30,6 @@ def make(
     endpoints: Iterable[Endpoint],
     networks: dict[str, Network],
     exit_: Endpoint | None,
-    slot: str = "",
 ) -> None:
     """Make the namespace at `path` with `lo` and an interface for each endpoint, or nothing.
 
@@ -43,7 +42,7 @@ def make(
     try:
         inner.batch(message.link_up(_LOOPBACK))
         for endpoint in endpoints:
-            plug(netlink, inner, names, path, endpoint, networks[endpoint.network_id], slot)
+            plug(netlink, inner, names, path, endpoint, networks[endpoint.network_id])
             if endpoint is exit_:
                 route(inner, endpoint)
     except BaseException:
@@ -53,15 +52,13 @@ def make(
         inner.close()
 
 
-def plug(
-    netlink: Netlink, inner: Netlink, names: Names, path: str, endpoint: Endpoint, network: Network, slot: str = ""
-) -> str:
+def plug(netlink: Netlink, inner: Netlink, names: Names, path: str, endpoint: Endpoint, network: Network) -> str:
     """Add an interface to the namespace; return its name inside."""
     bridge = query.link(netlink, network.bridge)
     if bridge is None:
         raise Unavailable(f"bridge {network.bridge} of network {network.name} is gone; restart the daemon to remake it")
     options = bridge_options(network)
-    veth = names.veth(endpoint.endpoint_id, slot)
+    veth = names.veth(endpoint)
     name = endpoint_interface(endpoint.spec) or _free_name(inner, options.interface_prefix)
     crash.point("network.veth.create.before")
     _veth(netlink, veth, bridge, name, path, endpoint, mtu=options.mtu)
@@ -141,11 +138,10 @@ def _index_of(inner: Netlink, endpoint: Endpoint) -> int:
     raise NotFound(f"no interface of the container has the address {address} of network {endpoint.network_name}")
 
 
-def unplug(netlink: Netlink, names: Names, endpoint: Endpoint, slot: str) -> None:
+def unplug(netlink: Netlink, names: Names, endpoint: Endpoint) -> None:
     """Take one interface out of a running container. Idempotent. The one place where a veth is deleted by name."""
     crash.point("network.veth.delete.before")
-    for veth in {names.veth(endpoint.endpoint_id), names.veth(endpoint.endpoint_id, slot)}:
-        netlink.batch(message.link_delete(veth), ignore={errno.ENODEV})
+    netlink.batch(message.link_delete(names.veth(endpoint)), ignore={errno.ENODEV})
     crash.point("network.veth.delete.after")
 
 
@@ -160,9 +156,7 @@ def mend(netlink: Netlink, names: Names, networks: dict[str, Network], attachmen
     present = {link.name: link for link in query.links(netlink)}
     for attachment in attachments:
         for endpoint in attachment.endpoints:
-            veth = present.get(names.veth(endpoint.endpoint_id, attachment.slot)) or present.get(
-                names.veth(endpoint.endpoint_id)
-            )
+            veth = present.get(names.veth(endpoint))
             network = networks.get(endpoint.network_id)
             bridge = present.get(network.bridge) if network is not None else None
             if veth is not None and bridge is not None and veth.master != bridge.index:

@@ -12,6 +12,7 @@ from dnslib import RCODE
 
 from sampan.network import zone
 
+RESOLV_CONF = Path("/etc/resolv.conf")
 _PORT = 53
 _TIMEOUT_S = 2.0
 _SUSPECT_TIMEOUT_S = 0.5
@@ -21,8 +22,8 @@ _LENGTH = struct.Struct("!H")
 class Upstream:
     """The resolvers of a resolv.conf, read again when the file changes. A silent one is waited for less, next time."""
 
-    def __init__(self, resolv_conf: Path = Path("/etc/resolv.conf")) -> None:
-        self._path = resolv_conf
+    def __init__(self, resolv_conf: Path | None = None) -> None:
+        self._path = resolv_conf or RESOLV_CONF
         self._stamp: tuple[int, int] | None = None
         self._servers: tuple[str, ...] = ()
         self._suspect: set[str] = set()
