@@ -219,7 +219,7 @@ class Inventory:
         found = set()
         with contextlib.suppress(FileNotFoundError):
             for name in os.listdir(self._layout.states):
-                found |= set(os.listdir(self._layout.state_root(name)))
+                found |= {item for item in os.listdir(self._layout.state_root(name)) if not item.startswith(".")}
         return found
 
     def owner(self, container_id: str) -> str:

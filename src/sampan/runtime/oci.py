@@ -28,7 +28,7 @@ from sampan.host import logfile, monitor, oci_cli, process
 from sampan.host.cgroup import Group, Hierarchies
 from sampan.host.launcher import Launcher
 from sampan.model.container import Container, Ulimit
-from sampan.runtime import gather, limits, logs, parse, plan, usage, workdir
+from sampan.runtime import filters, gather, limits, logs, parse, plan, usage, workdir
 from sampan.runtime.entry import Entry
 from sampan.runtime.execution import Execution, Executions
 from sampan.runtime.facts import HostFacts
@@ -77,12 +77,13 @@ class OciRuntime:
         self._default_init = default_init
         self._entries: dict[str, Entry] = {}
         self._executions = Executions(self)
+        self._filters = filters.Filters()
 
     async def prepare(self) -> None:
         """Find out which runtimes work here; what is known from this boot is not asked again. May be repeated."""
         for path in (self.layout.bundles, self.layout.states, self.layout.tmp, self.layout.logs):
             os.makedirs(path, mode=0o711 if path == self.layout.bundles else 0o700, exist_ok=True)
-        await self.inventory.prepare()
+        await asyncio.gather(self.inventory.prepare(), self._filters.warm())
 
     # --- create -------------------------------------------------------------------------------------------------------
 
@@ -111,7 +112,7 @@ class OciRuntime:
             entry = self._new_entry(container, runtime)
             directory = entry.files.directory
             crash.point("runtime.bundle.before")
-            self._write_bundle(launch, directory)
+            await self._write_bundle(launch, directory, runtime)
             crash.point("runtime.bundle.after")
             order = self._order(launch, runtime, entry)
             crash.point("runtime.create.before")
@@ -137,7 +138,7 @@ class OciRuntime:
         entry.tty = wanted.tty
         entry.fanout.close_stdin_once = wanted.stdin_once and not wanted.tty
 
-    def _write_bundle(self, launch: LaunchSpec, directory: str) -> None:
+    async def _write_bundle(self, launch: LaunchSpec, directory: str, runtime: oci_cli.Runtime) -> None:
         container = launch.container
         os.makedirs(directory, mode=0o700)
         root_fd = os.open(launch.rootfs, os.O_PATH | os.O_DIRECTORY)
@@ -156,8 +157,11 @@ class OciRuntime:
         bundle = plan.bundle(self._with_defaults(launch), facts)
         for warning in bundle.warnings:
             _log.warning("container %s: %s", container.short_id, warning)
+        profile = bundle.document["linux"].get("seccomp")
+        if profile and runtime.kind == "crun" and (program := await self._filters.get(profile)):
+            bundle.document["annotations"][filters.ANNOTATION] = program
         with open(f"{directory}/config.json", "wb") as target:
-            target.write(bundle.config)
+            target.write(msgspec.json.encode(bundle.document))
 
     def _with_defaults(self, launch: LaunchSpec) -> LaunchSpec:
         resources = launch.container.spec.resources

@@ -19,14 +19,16 @@ from sampan.spec import oci_runtime
 INIT_TARGET = "/sbin/docker-init"
 """Where the host's init program appears in a container that asked for one."""
 
+RUNTIME_ANNOTATIONS = "run.oci."
+
 _SHARED_MODES = ("shared", "rshared")
 _SLAVE_MODES = ("slave", "rslave")
 
 
 class Bundle(Struct, frozen=True, kw_only=True):
-    """The bytes of config.json and what the user should be told."""
+    """The document of config.json and what the user should be told."""
 
-    config: bytes
+    document: dict[str, Any]
     warnings: tuple[str, ...] = ()
 
 
@@ -43,13 +45,25 @@ def bundle(launch: LaunchSpec, facts: HostFacts) -> Bundle:
         "root": {"path": launch.rootfs, "readonly": launch.container.spec.security.readonly_rootfs},
         "mounts": mounts(launch, facts),
         "linux": _linux(launch, facts),
-        "annotations": dict(launch.container.spec.annotations),
+        "annotations": passed_annotations(launch.container),
     }
     if launch.container.spec.namespaces.uts != "host" and launch.container.hostname:
         document["hostname"] = launch.container.hostname
         if launch.container.spec.network.domainname:
             document["domainname"] = launch.container.spec.network.domainname
-    return Bundle(config=msgspec.json.encode(document), warnings=warnings + _oom_warnings(launch.container, facts))
+    return Bundle(document=document, warnings=warnings + _oom_warnings(launch.container, facts))
+
+
+def passed_annotations(container: Container) -> dict[str, str]:
+    """Return the annotations for the runtime.
+
+    Raises:
+        InvalidArgument: one would steer the runtime itself (files it writes, filters it loads) past this plan.
+    """
+    for name in container.spec.annotations:
+        if name.startswith(RUNTIME_ANNOTATIONS):
+            raise InvalidArgument(f'the annotation "{name}" steers the OCI runtime and is not taken from a container')
+    return dict(container.spec.annotations)
 
 
 def _oom_warnings(container: Container, facts: HostFacts) -> tuple[str, ...]:
