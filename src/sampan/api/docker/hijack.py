@@ -137,7 +137,5 @@ def take(request_protocol: object, transport: asyncio.BaseTransport | None, head
     """Take the connection over and send `head`."""
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the client is gone")
-    early = getattr(request_protocol, "_message_tail", b"")
-    if early:
-        request_protocol._message_tail = b""  # type: ignore[attr-defined]  # noqa: SLF001
+    early = bytes(getattr(request_protocol, "early", b""))
     return Hijacked(cast("asyncio.Transport", transport), cast("Owner", request_protocol), head, early)

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import socket
 import stat
+from collections.abc import Mapping
 
 from sampan.base.errors import Conflict, InvalidArgument, Unavailable
 from sampan.model.container import Struct
@@ -23,11 +24,17 @@ class TlsFiles(Struct, frozen=True, kw_only=True):
     key: str
 
 
-class Listener(Struct, frozen=True, kw_only=True):
-    """One address: unix:///path or tcp://host:port, the latter with TLS unless it is a loopback address."""
+def tls_files(settings: Mapping[str, str]) -> TlsFiles:
+    """Return the files of settings "cacert", "cert" and "key".
 
-    address: str
-    tls: TlsFiles | None = None
+    Raises:
+        InvalidArgument: one is missing or cannot be read.
+    """
+    files = TlsFiles(ca=settings.get("cacert", ""), cert=settings.get("cert", ""), key=settings.get("key", ""))
+    for option, path in (("--tlscacert", files.ca), ("--tlscert", files.cert), ("--tlskey", files.key)):
+        if not path or not os.access(path, os.R_OK):
+            raise InvalidArgument(f"--tlsverify needs {option} with the path of a readable PEM file, not {path!r}")
+    return files
 
 
 def split_address(address: str) -> tuple[str, str, int]:
@@ -53,22 +60,19 @@ def split_address(address: str) -> tuple[str, str, int]:
     return "tcp", host.strip("[]") or "127.0.0.1", int(port)
 
 
-def check_listen(address: str, tls: TlsFiles | None) -> None:
+def check_listen(address: str, tls: bool) -> None:
     """Refuse what would give root on this machine to the network.
 
     Raises:
-        InvalidArgument: plain TCP on an address that is not loopback, or missing TLS files.
+        InvalidArgument: a malformed address, or plain TCP on an address that is not loopback.
     """
     scheme, host, port = split_address(address)
-    if scheme == "tcp" and tls is None and not _is_loopback(host):
+    if scheme == "tcp" and not tls and not _is_loopback(host):
         raise InvalidArgument(
             f"refusing to listen on {address} without TLS: whoever reaches this port would be root on this machine. "
             f"Give --tlsverify with --tlscacert, --tlscert and --tlskey, or listen on tcp://127.0.0.1:{port}, or use "
             "the Unix socket through ssh: docker -H ssh://user@host"
         )
-    for path in (tls.ca, tls.cert, tls.key) if tls else ():
-        if not os.access(path, os.R_OK):
-            raise InvalidArgument(f"cannot read TLS file {path!r}: give the path of a PEM file")
 
 
 def _is_loopback(host: str) -> bool:
@@ -80,17 +84,17 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def open_socket(listener: Listener) -> socket.socket:
+def open_socket(address: str, *, tls: bool, group: str = "") -> socket.socket:
     """Return a bound, not yet listening socket. A stale Unix socket is replaced, a live one is refused.
 
     Raises:
-        InvalidArgument: see `check_listen`.
+        InvalidArgument: see `check_listen`; or `group` does not exist.
         Conflict: another process listens there.
         Unavailable: the address cannot be bound.
     """
-    check_listen(listener.address, listener.tls)
-    scheme, host, port = split_address(listener.address)
-    return _open_unix(host) if scheme == "unix" else _open_tcp(host, port)
+    check_listen(address, tls)
+    scheme, host, port = split_address(address)
+    return _open_unix(host, group) if scheme == "unix" else _open_tcp(host, port)
 
 
 def _open_tcp(host: str, port: int) -> socket.socket:
@@ -108,7 +112,7 @@ def _open_tcp(host: str, port: int) -> socket.socket:
     return opened
 
 
-def _open_unix(path: str) -> socket.socket:
+def _open_unix(path: str, group: str) -> socket.socket:
     _remove_stale(path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -120,7 +124,7 @@ def _open_unix(path: str) -> socket.socket:
         raise Unavailable(f"cannot listen on unix://{path}: {error.strerror}") from error
     finally:
         os.umask(before)
-    _give_to_group(path)
+    _give_to_group(path, group)
     return opened
 
 
@@ -146,12 +150,16 @@ def _remove_stale(path: str) -> None:
     raise Conflict(f"cannot listen on unix://{path}: another daemon listens there; stop it or give another -H")
 
 
-def _give_to_group(path: str) -> None:
+def _give_to_group(path: str, group: str) -> None:
+    """Let the group that was asked for, or else docker's or ours, use the socket."""
     import grp
 
-    for name in _GROUPS:
+    for name in (group,) if group else _GROUPS:
         try:
-            os.chown(path, -1, grp.getgrnam(name).gr_gid)
+            number = grp.getgrnam(name).gr_gid
         except KeyError:
             continue
+        os.chown(path, -1, number)
         return
+    if group:
+        raise InvalidArgument(f"--group {group}: there is no such group; make it with: groupadd {group}")

@@ -1,6 +1,6 @@
 """The HTTP server of the Docker API: versions, errors, connections.
 
-`Server(engine, clock)`, then `start(listeners)`; `close()` ends within about a second, containers go on.
+`Server(engine, addresses)`, then `start()`; `close()` ends within about a second, containers go on.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from sampan.api.docker.attach import Taken
 from sampan.api.docker.call import Call, Query, error_response
 from sampan.api.docker.errors import message_of, status_of
 from sampan.api.docker.hijack import Hijacked
-from sampan.api.docker.listen import Listener, open_socket
+from sampan.api.docker.listen import check_listen, open_socket, tls_files
 from sampan.api.docker.routes import Router
 from sampan.api.docker.stall import StallGuard
 from sampan.base import log
@@ -29,10 +30,15 @@ from sampan.base.errors import InvalidArgument, SampanError
 from sampan.engine.port import Engine
 from sampan.spec.docker.api import API_VERSION, MIN_API_VERSION, version_text
 
+__all__ = ["Server", "check_listen", "split_version"]
+
 _VERSION = re.compile(r"/v(\d{1,4})\.(\d{1,4})(?=/|$)")
+_UPGRADE = re.compile(rb"\r\nupgrade: *tcp *\r\n", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,9}) *(?:\r\n|$)", re.IGNORECASE)
+_HEAD_BYTES = 16 * 1024
 _READ_BUFFER_BYTES = 256 * 1024
 _BACKLOG = 512
-_CLOSE_GRACE_S = 0.5
+_CLOSE_GRACE_S = 0.3
 
 _logger = log.get("api")
 
@@ -45,6 +51,8 @@ class Connection(RequestHandler):
         self._guard = StallGuard()
         self._doomed: set[asyncio.Task[Any]] = set()
         self._taken = manager.taken
+        self._http_left: int | None = None  # bytes of a request to upgrade that are still to come
+        self.early = bytearray()
 
     def cancel_when_lost(self, task: asyncio.Task[Any]) -> None:
         """Cancel the task of a streaming handler when the client leaves."""
@@ -57,9 +65,37 @@ class Connection(RequestHandler):
         """Remember a taken connection until it ends, so that the server can close it."""
         self._taken.add(connection)
 
+    def data_received(self, data: bytes) -> None:
+        """Pass on what is HTTP. What follows a request to upgrade is the stream's, and the parser would lose it."""
+        if self._http_left is None and _UPGRADE.search(data, 0, _HEAD_BYTES):
+            self._http_left = _length_of_request(data)
+        if self._http_left is None:
+            super().data_received(data)
+            return
+        http, rest = data[: self._http_left], data[self._http_left :]
+        self._http_left -= len(http)
+        self.early += rest
+        if len(self.early) > _READ_BUFFER_BYTES and self.transport is not None:
+            self.transport.pause_reading()
+        if http:
+            super().data_received(http)
+
+    def stay_http(self) -> None:
+        """The upgrade was answered with an error: what follows is the next request."""
+        if self._http_left is not None:
+            early, self.early, self._http_left = bytes(self.early), bytearray(), None
+            if self.transport is not None and not self.transport.is_reading():
+                self.transport.resume_reading()
+            if early:
+                self.data_received(early)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         self._guard.resume()
         super().connection_lost(exc)
+        self.cancel_doomed()
+
+    def cancel_doomed(self) -> None:
+        """Cancel the running streams of this connection."""
         for task in self._doomed:
             task.cancel()
         self._doomed.clear()
@@ -89,12 +125,27 @@ class Connection(RequestHandler):
         return response
 
 
+def _length_of_request(data: bytes) -> int | None:
+    """Return the bytes of the request that `data` begins with; None when its head is not whole."""
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    length = _LENGTH.search(data, 0, end)
+    return end + 4 + (int(length[1]) if length else 0)
+
+
 class HttpServer(web.Server):
     """Makes a `Connection` of every accepted socket."""
 
     def __init__(self, handler: Any) -> None:
         self.taken: set[Hijacked] = set()
         super().__init__(handler)
+
+    def cancel_streams(self) -> None:
+        """End the handlers of streamed answers: they would last as long as their clients."""
+        for connection in self.connections:
+            if isinstance(connection, Connection):
+                connection.cancel_doomed()
 
     def __call__(self) -> RequestHandler:
         return Connection(
@@ -118,6 +169,12 @@ class Dispatcher:
         self._router = Router()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        response = await self._answer_or_error(request)
+        if not isinstance(response, Taken) and isinstance(request.protocol, Connection):
+            request.protocol.stay_http()
+        return response
+
+    async def _answer_or_error(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             return await self._answer(request)
         except SampanError as error:
@@ -172,17 +229,32 @@ def split_version(path: str) -> tuple[tuple[int, int], str]:
 
 
 class Server:
-    """The API of one engine on any number of addresses."""
+    """The API of one engine on any number of addresses: unix:///path, and tcp://host:port.
 
-    def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
+    `tls` names the PEM files "cacert", "cert" and "key"; TCP then takes TLS clients with a certificate only, and
+    without it is loopback only. `group` owns Unix sockets ("" is docker or sampan, where one exists).
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        addresses: Sequence[str],
+        *,
+        tls: Mapping[str, str] | None = None,
+        group: str = "",
+        clock: Clock | None = None,
+    ) -> None:
         self._engine = engine
+        self._listen_on = tuple(addresses)
+        self._tls = tls_files(tls) if tls else None
+        self._group = group
         self._clock = clock or SystemClock()
         self._http: HttpServer | None = None
         self._servers: list[asyncio.Server] = []
         self._sockets: list[tuple[str, int]] = []
 
-    async def start(self, listeners: Sequence[Listener]) -> None:
-        """Listen on all of them, or on none.
+    async def start(self) -> None:
+        """Listen on all addresses, or on none.
 
         Raises:
             InvalidArgument, Conflict, Unavailable: see `listen.open_socket`.
@@ -190,24 +262,24 @@ class Server:
         loop = asyncio.get_running_loop()
         self._http = HttpServer(Dispatcher(self._engine, self._clock))
         try:
-            for listener in listeners:
-                await self._listen(loop, self._http, listener)
+            for address in self._listen_on:
+                await self._listen(loop, self._http, address)
         except BaseException:
             await self.close()
             raise
 
-    async def _listen(self, loop: asyncio.AbstractEventLoop, http: HttpServer, listener: Listener) -> None:
-        opened = open_socket(listener)
-        if listener.address.startswith("unix:"):
+    async def _listen(self, loop: asyncio.AbstractEventLoop, http: HttpServer, address: str) -> None:
+        opened = open_socket(address, tls=self._tls is not None, group=self._group)
+        if address.startswith("unix:"):
             path = opened.getsockname()
             self._sockets.append((path, os.stat(path).st_ino))
             self._servers.append(await loop.create_unix_server(http, sock=opened, backlog=_BACKLOG))
             return
         factory: Any = http
-        if listener.tls is not None:
+        if self._tls is not None:
             from sampan.api.docker.tls import TlsLayer, make_context
 
-            context = make_context(listener.tls)
+            context = make_context(self._tls)
             factory = lambda: TlsLayer(context, http)  # noqa: E731
         self._servers.append(await loop.create_server(factory, sock=opened, backlog=_BACKLOG))
 
@@ -226,6 +298,7 @@ class Server:
         if http is not None:
             for connection in list(http.taken):
                 connection.close()
+            http.cancel_streams()
             await http.shutdown(_CLOSE_GRACE_S)
         for server in servers:
             with contextlib.suppress(asyncio.TimeoutError):
@@ -239,10 +312,3 @@ class Server:
                 if found.st_ino == inode and stat.S_ISSOCK(found.st_mode):
                     os.unlink(path)
         self._sockets.clear()
-
-
-async def serve(engine: Engine, listeners: Sequence[Listener], clock: Clock | None = None) -> Server:
-    """Return a server of `engine` that answers on all of `listeners`."""
-    server = Server(engine, clock)
-    await server.start(listeners)
-    return server

@@ -43,7 +43,8 @@ def parse_credentials(header: str) -> Credentials | None:
     if not header:
         return None
     try:
-        body = base64.urlsafe_b64decode(header + "=" * (-len(header) % 4))
+        padded = header.rstrip("=") + "=" * (-len(header.rstrip("=")) % 4)
+        body = base64.b64decode(padded.replace("+", "-").replace("/", "_"), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise InvalidArgument("invalid X-Registry-Auth header: not base64") from None
     return credentials_of(decode(body, AuthConfig))
