@@ -89,7 +89,7 @@ def select_containers(
         tests: dict[str, Callable[[str], bool]] = {
             "id": lambda term: _regex("^" + term if not term.startswith("^") else term, container.id),
             "name": lambda term: _regex(term, "/" + container.name) or _regex(term, container.name),
-            "status": lambda term: term == shown_phase(state.phase),
+            "status": lambda term: term == state.phase,
             "health": lambda term: term == health(container),
             "network": lambda term: any(
                 term == e.network_name or (len(term) >= 4 and e.network_id.startswith(term)) for e in state.endpoints
@@ -111,11 +111,6 @@ def select_containers(
         )
 
     return tuple(sorted(filter(matches, containers), key=lambda c: c.created_at_ns, reverse=True))
-
-
-def shown_phase(phase: Phase) -> str:
-    """Return the phase as users see it: an intent shows as the state before it."""
-    return "created" if phase is Phase.STARTING else phase.value
 
 
 def _int(term: str) -> int:

@@ -129,8 +129,7 @@ class LinuxMachine:
 
     async def discard(self, container_id: str) -> None:
         await self.unmount_shm(container_id)
-        if (self._etc / container_id).exists():
-            remove_tree(str(self._etc / container_id))
+        await asyncio.to_thread(remove_tree, str(self._etc / container_id))
 
     async def survey(self) -> tuple[str, ...]:
         return tuple({*os.listdir(self._etc), *os.listdir(self._shm)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import cached_property
 
 from msgspec.structs import replace
 
@@ -191,8 +192,10 @@ class ContainerEngine:
         return container, self._warnings(spec)
 
     def _check_runtime(self, spec: ContainerSpec) -> None:
-        runtimes = self._parts.runtime.info().runtimes
-        if spec.runtime and spec.runtime not in runtimes:
+        if not spec.runtime:
+            return
+        runtimes = self._runtime_info.runtimes
+        if spec.runtime not in runtimes:
             raise InvalidArgument(
                 f"unknown or invalid runtime name: {spec.runtime}; one of {', '.join(sorted(runtimes))}"
             )
@@ -226,19 +229,24 @@ class ContainerEngine:
 
     def _shown(self, container: Container) -> Container:
         health = self._health.of(container)
-        return container if health is None else with_state(container, health=health)
+        if health is not None:
+            container = with_state(container, health=health)
+        if container.state.phase is Phase.STARTING:  # an intent shows as the state before it
+            state = container.state
+            before = Phase.RESTARTING if state.restart_count else Phase.EXITED if state.started_at_ns else Phase.CREATED
+            container = with_state(container, phase=before)
+        return container
 
     def containers(self, filters: Filters = Filters(), *, all: bool = False, limit: int = 0) -> tuple[Container, ...]:  # noqa: A002
         chosen = select_containers(
-            self._registry.containers.values(),
+            map(self._shown, self._registry.containers.values()),
             filters,
             show_all=all or limit > 0,
             image_ids=self._ancestors,
             lookup=self._registry.container,
             health=self._health.status,
         )
-        shown = tuple(map(self._shown, chosen))
-        return shown[:limit] if limit > 0 else shown
+        return chosen[:limit] if limit > 0 else chosen
 
     def _ancestors(self, reference: str) -> set[str]:
         """Return the ids of an image and of all images that start with its layers."""
@@ -610,9 +618,14 @@ class ContainerEngine:
         """Whether parts of ended containers are still being removed from the host."""
         return self._lifecycle.teardowns_under_way()
 
+    @cached_property
+    def _runtime_info(self) -> RuntimeInfo:
+        """Versions and advisories: they cost a look into the package database, and change only with a restart."""
+        return self._parts.runtime.info()
+
     def info(self) -> HostInfo:
         facts, settings = self._parts.machine.facts(), self._settings
-        runtime = self._parts.runtime.info()
+        runtime = self._runtime_info
         return HostInfo(
             id=settings.id,
             name=facts.name,
