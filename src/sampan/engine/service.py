@@ -47,7 +47,7 @@ from sampan.model.image import Image, ImageConfig
 from sampan.model.network import Network
 from sampan.model.volume import Volume
 from sampan.network.port import NetworkDriver
-from sampan.runtime.port import ExecSpec, Exit, LogLine, Runtime, Streams
+from sampan.runtime.port import ExecSpec, Exit, LogLine, Runtime, RuntimeInfo, Streams
 from sampan.store.port import RecordStore
 from sampan.volume.port import Archive, PathStat, Volumes
 
