@@ -60,7 +60,7 @@ class SqliteRecordStore:
         Unavailable: the file cannot be opened.
     """
 
-    def __init__(self, path: str, *, reserve_bytes: int = _LOG_BYTES) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, reserve_bytes: int = _LOG_BYTES) -> None:
         self._path = os.path.abspath(path)
         if not os.path.isdir(os.path.dirname(self._path)):
             raise Unavailable(f"cannot open the database {path}: its directory does not exist; create it")

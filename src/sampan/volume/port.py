@@ -74,8 +74,13 @@ class Archive(Protocol):
         *,
         no_overwrite_dir_non_dir: bool = False,
         copy_uid_gid: bool = False,
+        user: str = "",
     ) -> None:
-        """Unpack a tar (plain, gzip, bzip2, xz, zstd) into the directory `path`. Decompressed in our own process."""
+        """Unpack a tar (plain, gzip, bzip2, xz, zstd) into the directory `path`. Decompressed in our own process.
+
+        Owners are the archive's; with `copy_uid_gid` they become the container's `user` (name or number), if it has one.
+        Raises `Forbidden` for a read-only target.
+        """
         ...
 
     async def export(self, rootfs: str) -> AsyncIterator[bytes]:
