@@ -96,6 +96,15 @@ class Group:
                 found.update(int(pid) for pid in _read(f"{here}/{spec.PROCS}").split())
         return tuple(sorted(found - {0}))
 
+    def holds(self, pid: int) -> bool:
+        """Tell whether the process is in this group or below it."""
+        try:
+            text = _read(f"/proc/{pid}/cgroup") if pid > 0 else ""
+        except ProcessLookupError:
+            return False
+        paths = (line.split(":", 2)[2] for line in text.splitlines())
+        return any(path == self.path or path.startswith(f"{self.path}/") for path in paths)
+
     def oom_kills(self) -> int:
         """Return how many of its processes the kernel killed for memory."""
         if "memory" in self.hierarchies.v1:
@@ -188,7 +197,7 @@ class Group:
         """Wait for the end of the processes in `directory`, up to 0.1 s each."""
         for pid in _read(f"{directory}/{spec.PROCS}").split():
             descriptor = process.open_pidfd(int(pid))
-            if descriptor is not None:
+            if descriptor >= 0:
                 poller = select.poll()
                 poller.register(descriptor, select.POLLIN)
                 poller.poll(100)

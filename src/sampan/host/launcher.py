@@ -18,6 +18,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from sampan.host import process, syscalls
+from sampan.host.mount import mounts_below
 
 T = TypeVar("T")
 
@@ -26,9 +27,15 @@ CGROUP_ROOT = "/sys/fs/cgroup"
 
 
 class Launcher:
-    """Starts programs from its thread. `start` and `close` are called on the event loop's thread."""
+    """Starts programs from its thread. Call it on the event loop's thread."""
 
-    def __init__(self, shared_root: str = "") -> None:
+    def __init__(self, data_root: str) -> None:
+        """`data_root`: when it is a shared mount of its own, mounts below it need no new namespace."""
+        shared_root = (
+            data_root
+            if any(row.target == data_root and "shared:" in row.propagation for row in mounts_below(data_root))
+            else ""
+        )
         self._shared_root = shared_root.encode()
         self._requests: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -115,11 +122,7 @@ class Launcher:
         chunks = []
         while chunk := os.read(self._table, 1 << 16):
             chunks.append(chunk)
-        inside = b" " + self._shared_root + b"/"
-        lines = b"".join(chunks).split(b"\n")
+        inside = b" " + self._shared_root + b"/" if self._shared_root else b"\0"
         # a namespace bound to a file is opened by the engine and handed on: where it is mounted does not matter
-        return (
-            hash(tuple(line for line in lines if inside not in line and b" - nsfs " not in line))
-            if self._shared_root
-            else hash(tuple(lines))
-        )
+        lines = b"".join(chunks).split(b"\n")
+        return hash(tuple(line for line in lines if inside not in line and b" - nsfs " not in line))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import errno
+import fcntl
 import os
 import select
 import signal
@@ -75,8 +76,6 @@ def _above(source: int, passed: Mapping[int, int]) -> int:
     """Return `source`, or a copy of it that no DUP2 onto a child's number can overwrite first."""
     if source > max(passed):
         return source
-    import fcntl
-
     return fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, max(passed) + 1)
 
 
@@ -127,23 +126,34 @@ def send_signal(pidfd: int, number: int) -> bool:
     return True
 
 
-def open_pidfd(pid: int, start_ticks: int = 0) -> int | None:
-    """Return a pidfd of exactly that process, None when it is gone."""
+def open_pidfd(pid: int, start_ticks: int = 0) -> int:
+    """Return a pidfd of exactly that process, -1 when it is gone."""
+    if pid <= 0:
+        return -1
     try:
         descriptor = os.pidfd_open(pid)
-    except (ProcessLookupError, OSError):
-        return None
+    except OSError as error:
+        if error.errno in {errno.ESRCH, errno.EINVAL}:
+            return -1
+        raise
     if start_ticks and not alive(pid, start_ticks):
         os.close(descriptor)
-        return None
+        return -1
     return descriptor
+
+
+def command_line(pid: int) -> list[str]:
+    """Return a process's argv, [] when it is gone or has none."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as source:
+            text = source.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [os.fsdecode(part) for part in text.rstrip(b"\0").split(b"\0")] if text else []
 
 
 def command_lines() -> Iterator[tuple[int, list[str]]]:
     """Yield (pid, argv) of every process that has one."""
     for name in os.listdir("/proc"):
-        if name.isdigit():
-            with contextlib.suppress(OSError), open(f"/proc/{name}/cmdline", "rb") as source:
-                text = source.read()
-                if text:
-                    yield int(name), [os.fsdecode(part) for part in text.rstrip(b"\0").split(b"\0")]
+        if name.isdigit() and (argv := command_line(int(name))):
+            yield int(name), argv

@@ -55,6 +55,7 @@ class Inventory:
         self._runtimes: dict[str, Runtime] = {}
         self._lock = asyncio.Lock()
         self._monitor_version = ""
+        self._monitors: dict[str, int] = {}  # as last seen: pids may be used again meanwhile
         self.default = ""
         self.monitor = ""
 
@@ -212,7 +213,15 @@ class Inventory:
                 directory = argv[argv.index("-b") + 1]
                 if directory.startswith(prefix):
                     found[directory[len(prefix) :]] = pid
+        self._monitors = found
         return found
+
+    def monitor_of(self, container_id: str) -> int:
+        """Return the pid of one container's monitor, 0 when it has none."""
+        pid = self._monitors.get(container_id, 0)
+        if pid and self._layout.bundle(container_id) in process.command_line(pid):
+            return pid
+        return self.monitors().get(container_id, 0)
 
     def states(self) -> set[str]:
         """Return the ids that any runtime has a state of."""

@@ -70,7 +70,7 @@ class OciRuntime:
             raise InvalidArgument(f"the data root {data_root} has a colon in its path, which the monitor cannot take")
         self.layout = Layout(str(data_root), str(exec_root), tag)
         self.clock = clock
-        self.launcher = Launcher(str(data_root) if os.path.ismount(data_root) else "")
+        self.launcher = Launcher(str(data_root))
         self.hierarchies = Hierarchies()
         self.inventory = Inventory(self.layout, self.launcher, default_runtime, dict(runtimes or {}), monitor_path)
         self._default_ulimits = default_ulimits
@@ -237,7 +237,7 @@ class OciRuntime:
     def _take_up(self, entry: Entry, pid: int) -> None:
         """Hold the processes of a created container and watch its end."""
         entry.pid = pid
-        entry.pidfd = process.open_pidfd(pid) or -1
+        entry.pidfd = process.open_pidfd(pid)
         found = process.stat(pid)
         entry.pid_start_ticks = found.start_ticks if found else 0
         self._entries[entry.id] = entry
@@ -386,15 +386,14 @@ class OciRuntime:
         files = monitor.Files(directory)
         entry = Entry(container_id, files, Group(self.hierarchies, self._cgroup_on_disk(container_id)), self.clock)
         entry.pid = files.container_pid()
-        entry.pidfd = process.open_pidfd(entry.pid) or -1 if entry.pid and self._is_ours(entry) else -1
-        entry.monitor_pid = self.inventory.monitors().get(container_id, 0)
-        entry.monitor_pidfd = (process.open_pidfd(entry.monitor_pid) or -1) if entry.monitor_pid else -1
+        entry.pidfd = process.open_pidfd(entry.pid)
+        if entry.pidfd >= 0 and not entry.group.holds(entry.pid):
+            os.close(entry.pidfd)  # a pid is used again
+            entry.pidfd = -1
+        entry.monitor_pid = self.inventory.monitor_of(container_id)
+        entry.monitor_pidfd = process.open_pidfd(entry.monitor_pid)
         entry.runtime = self.inventory.owner(container_id)
         return entry
-
-    def _is_ours(self, entry: Entry) -> bool:
-        """Tell whether the recorded pid is still that container's process: pids are used again."""
-        return entry.pid in entry.group.pids()
 
     def _cgroup_on_disk(self, container_id: str) -> str:
         try:
@@ -428,6 +427,7 @@ class OciRuntime:
 
     async def survey(self) -> dict[str, Found]:
         """Return everything of this daemon's roots that is on the host, by container id."""
+        await self.prepare()
         return await asyncio.to_thread(self._survey)
 
     def _survey(self) -> dict[str, Found]:
@@ -441,7 +441,7 @@ class OciRuntime:
         group = Group(self.hierarchies, self._cgroup_on_disk(container_id))
         record = files.exit_code()
         pid = files.container_pid()
-        here = process.stat(pid) if pid in group.pids() else None
+        here = process.stat(pid) if group.holds(pid) else None
         started = bool(record) or (here is not None and self.inventory.started(container_id, pid))
         return Found(
             container_id=container_id,

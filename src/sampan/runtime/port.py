@@ -175,6 +175,10 @@ class Runtime(Protocol):
     Errors are `RuntimeFailed` (with docker's exit code rule), `NotFound` when there is no such container here.
     """
 
+    async def prepare(self) -> None:
+        """Find out what works on this host; `survey` does it too. Before it `info` knows nothing. May be repeated."""
+        ...
+
     async def create(self, launch: LaunchSpec) -> Launched:
         """Write the bundle, start the monitor and the runtime; the init process waits. Undoes itself when it fails."""
         ...
