@@ -41,6 +41,7 @@ VERBS = {
     "save": ("images:SAVE", "Save images to an archive"),
     "import": ("images:IMPORT", "Make an image of a root filesystem archive"),
     "tag": ("images:TAG", "Give an image a further name"),
+    "history": ("images:HISTORY", "Show how an image was made"),
     "rmi": ("images:RMI", "Remove images"),
     "info": ("system:INFO", "Show what the engine and its host are"),
     "version": ("version:VERSION", "Show the versions of the CLI and the engine"),
@@ -66,8 +67,8 @@ GROUPS = {
         "prune": "containers_prune",
     },
     "image": {
-        "ls": "images", "list": "images", "rm": "rmi", "history": "images:HISTORY",
-        "prune": "images_prune", **{name: name for name in "pull push load save import tag inspect".split()},
+        "ls": "images", "list": "images", "rm": "rmi", 
+        "prune": "images_prune", **{name: name for name in "pull push load save import tag history inspect".split()},
     },
     "network": {
         "ls": "networks:LS", "list": "networks:LS", "create": "networks:CREATE", "rm": "networks:RM", "prune": "networks_prune",
