@@ -147,11 +147,12 @@ def link_up(index: int) -> Message:
     return Message(f"set link {index} up", nl.RTM_NEWLINK, 0, _link(index, up=True))
 
 
-def bridge_port(index: int, *, hairpin: bool, isolated: bool) -> Message:
+def bridge_port(name: str, *, hairpin: bool, isolated: bool) -> Message:
     """Set a bridge port's options."""
-    head = struct.pack("=BBHiII", socket.AF_BRIDGE, 0, 0, index, 0, 0)
-    options = nest(nl.IFLA_PROTINFO, u8(nl.IFLA_BRPORT_MODE, hairpin), u8(nl.IFLA_BRPORT_ISOLATED, isolated))
-    return Message(f"set bridge port {index}", nl.RTM_SETLINK, 0, head + options)
+    options = (u8(nl.IFLA_BRPORT_MODE, hairpin), u8(nl.IFLA_BRPORT_ISOLATED, isolated))
+    body = _link() + text(nl.IFLA_IFNAME, name)
+    body += nest(nl.IFLA_LINKINFO, text(nl.IFLA_INFO_SLAVE_KIND, "bridge"), nest(nl.IFLA_INFO_SLAVE_DATA, *options))
+    return Message(f"set bridge port {name}", nl.RTM_NEWLINK, 0, body)
 
 
 def link_delete(name: str) -> Message:

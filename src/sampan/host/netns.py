@@ -35,8 +35,8 @@ def remove_directory(directory: Path) -> None:
         directory.rmdir()
 
 
-def make(path: str) -> Netlink:
-    """Bind a new namespace at `path`; return an rtnetlink socket inside of it.
+def make(path: str, configure: Callable[[], object] | None = None) -> Netlink:
+    """Bind a new namespace at `path`; return an rtnetlink socket inside of it. `configure` is called inside first.
 
     Raises:
         FileExistsError: there is a file already.
@@ -46,6 +46,8 @@ def make(path: str) -> Netlink:
         with _elsewhere():
             syscalls.unshare(syscalls.CLONE_NEWNET)
             netlink = Netlink()
+            if configure is not None:
+                configure()
             crash.point("netns.bind.before")
             syscalls.mount(_OWN, path, flags=syscalls.MS_BIND)
             crash.point("netns.bind.after")

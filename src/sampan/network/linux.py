@@ -267,8 +267,9 @@ class LinuxNetworkDriver:
             self._reservations.ports.release(container_id)
             self._reservations.free((*known.endpoints, *attachment.endpoints))
             self._slots.pop(attachment.slot, None)
-            if attachment.slot:
-                self._pool.retire(attachment.slot)
+            slot = self._names.slot_of(path)
+            if slot:
+                self._pool.retire(slot)
 
     def _leave(self, container_id: str, path: str) -> None:
         _all_of(lambda: self._rules.publish(container_id, ()), lambda: netns.drop(path))

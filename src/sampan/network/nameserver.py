@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import struct
 from collections.abc import Iterable
@@ -54,12 +55,12 @@ def _open_here() -> Sockets:
     )
     handle = nft.Nft()
     try:
-        for one in found:
-            one.bind((EMBEDDED_NAMESERVER, 0))
+        if not _bind_as_before(found, handle):
+            udp, tcp = (one.getsockname()[1] for one in found)
+            crash.point("network.dns.rule.before")
+            handle.run(_REDIRECT.format(table=_TABLE, address=EMBEDDED_NAMESERVER, udp=udp, tcp=tcp))
+            crash.point("network.dns.rule.after")
         found.tcp.listen()
-        crash.point("network.dns.rule.before")
-        handle.run(_redirect(found.udp.getsockname()[1], found.tcp.getsockname()[1]))
-        crash.point("network.dns.rule.after")
     except BaseException:
         found.close()
         raise
@@ -68,14 +69,47 @@ def _open_here() -> Sockets:
     return found
 
 
-def _redirect(udp: int, tcp: int) -> str:
-    return f"""add table ip {_TABLE}
-delete table ip {_TABLE}
-table ip {_TABLE} {{
+def _bind_as_before(sockets: Sockets, handle: nft.Nft) -> bool:
+    """Bind to the ports of the rules that a daemon before us left, or to free ones; return whether rules are right.
+
+    Rules are replaced only where they must be: the kernel makes a handle that deleted some wait 20 ms at its close.
+    """
+    ports = _ports_of_rules(handle)
+    try:
+        for one, port in zip(sockets, ports or (0, 0), strict=True):
+            if one is sockets.tcp:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind((EMBEDDED_NAMESERVER, port))
+    except OSError as error:
+        if ports is None or error.errno != errno.EADDRINUSE:
+            raise
+    else:
+        return ports is not None
+    handle.run(f"delete table ip {_TABLE}")
+    for one in sockets:
+        if one.getsockname()[1] == 0:
+            one.bind((EMBEDDED_NAMESERVER, 0))
+    return False
+
+
+def _ports_of_rules(handle: nft.Nft) -> tuple[int, int] | None:
+    """Return the UDP and TCP ports that port 53 is led to in this namespace, None without rules."""
+    if not any(row.get("table", {}).get("name") == _TABLE for row in handle.query("list tables ip")):
+        return None
+    found = []
+    for row in handle.query(f"list table ip {_TABLE}"):
+        found += [part["dnat"]["port"] for part in row.get("rule", {}).get("expr", []) if "dnat" in part]
+    if len(found) == 2:
+        return found[0], found[1]
+    handle.run(f"delete table ip {_TABLE}")
+    return None
+
+
+_REDIRECT = """table ip {table} {{
   chain output {{
     type nat hook output priority -100; policy accept;
-    ip daddr {EMBEDDED_NAMESERVER} udp dport 53 dnat to {EMBEDDED_NAMESERVER}:{udp}
-    ip daddr {EMBEDDED_NAMESERVER} tcp dport 53 dnat to {EMBEDDED_NAMESERVER}:{tcp}
+    ip daddr {address} udp dport 53 dnat to {address}:{udp}
+    ip daddr {address} tcp dport 53 dnat to {address}:{tcp}
   }}
 }}
 """

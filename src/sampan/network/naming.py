@@ -45,6 +45,11 @@ class Names(Struct, frozen=True, kw_only=True):
         """The namespace file of a pool slot."""
         return f"slot-{slot}"
 
+    def slot_of(self, path: str) -> str:
+        """The slot whose namespace file `path` is, "" when it is a container's own."""
+        name = path.rpartition("/")[2]
+        return name.removeprefix("slot-") if name.startswith("slot-") else ""
+
 
 def bridge_name(network_id: str) -> str:
     """The default name of a user-defined network's bridge."""

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from sampan.base import crash
 from sampan.base.errors import InvalidArgument, NotFound, Unavailable
 from sampan.host import netlink_message as message
 from sampan.host import netlink_query as query
 from sampan.host import netns
-from sampan.host.netlink import Netlink, NetlinkError
+from sampan.host.netlink import Netlink
 from sampan.model.container import Endpoint
 from sampan.model.network import Network
 from sampan.network.bridge import write_sysctl
 from sampan.network.naming import Names
-from sampan.network.options import bridge_options, endpoint_interface
+from sampan.network.options import BridgeOptions, bridge_options, endpoint_interface
 from sampan.network.port import Attachment
 
 _LOOPBACK = 1
@@ -37,14 +38,14 @@ def make(
     """
     netns.drop(path)
     crash.point("network.netns.create.before")
-    inner = netns.make(path)
+    inner = netns.make(path, _no_ipv6_yet)
     crash.point("network.netns.create.after")
     try:
         inner.batch(message.link_up(_LOOPBACK))
+        taken: set[str] = set()
         for endpoint in endpoints:
-            plug(netlink, inner, names, path, endpoint, networks[endpoint.network_id])
-            if endpoint is exit_:
-                route(inner, endpoint)
+            network = networks[endpoint.network_id]
+            taken.add(plug(netlink, inner, names, path, endpoint, network, taken, routed=endpoint is exit_))
     except BaseException:
         netns.drop(path)
         raise
@@ -52,63 +53,76 @@ def make(
         inner.close()
 
 
-def plug(netlink: Netlink, inner: Netlink, names: Names, path: str, endpoint: Endpoint, network: Network) -> str:
-    """Add an interface to the namespace; return its name inside."""
+def _no_ipv6_yet() -> None:
+    """Let interfaces come without IPv6: it is switched on for those that get an address of it."""
+    write_sysctl("ipv6/conf/default/disable_ipv6", "1")
+
+
+def plug(
+    netlink: Netlink,
+    inner: Netlink,
+    names: Names,
+    path: str,
+    endpoint: Endpoint,
+    network: Network,
+    taken: Container[str] | None = None,
+    *,
+    routed: bool = False,
+) -> str:
+    """Add an interface to the namespace; return its name inside. `taken`: the names of the interfaces in there."""
     bridge = query.link(netlink, network.bridge)
     if bridge is None:
         raise Unavailable(f"bridge {network.bridge} of network {network.name} is gone; restart the daemon to remake it")
     options = bridge_options(network)
-    veth = names.veth(endpoint)
-    name = endpoint_interface(endpoint.spec) or _free_name(inner, options.interface_prefix)
+    if taken is None:
+        taken = {link.name for link in query.links(inner)}
+    name = endpoint_interface(endpoint.spec) or _free_name(options.interface_prefix, taken)
     crash.point("network.veth.create.before")
-    _veth(netlink, veth, bridge, name, path, endpoint, mtu=options.mtu)
+    _veth(netlink, names.veth(endpoint), bridge, name, path, endpoint, options)
     crash.point("network.veth.create.after")
-    port = query.link(netlink, veth)
     inside = query.link(inner, name)
-    if port is None or inside is None:
-        raise Unavailable(f"interface {veth} vanished while it was made")
-    netlink.batch(
-        message.bridge_port(port.index, hairpin=True, isolated=not options.icc),
-        message.fdb_add(port.index, endpoint.mac),
-    )
-    if not endpoint.ipv6:
-        netns.run_in(path, lambda: write_sysctl(f"ipv6/conf/{name}/disable_ipv6", "1"))
+    if inside is None:
+        raise Unavailable(f"interface {name} of network {network.name} vanished while it was made")
+    if endpoint.ipv6:
+        netns.run_in(path, lambda: write_sysctl(f"ipv6/conf/{name}/disable_ipv6", "0"))
     addresses = [f"{ip}/{prefix}" for ip, prefix in _addresses(endpoint)]
     inner.batch(
         *(message.address_add(inside.index, ipaddress.ip_interface(text)) for text in addresses),
         message.link_up(inside.index),
+        *(_default_routes(endpoint, inside.index) if routed else ()),
     )
     crash.point("network.veth.address.after")
     return name
 
 
 def _veth(
-    netlink: Netlink, veth: str, bridge: query.Link, name: str, path: str, endpoint: Endpoint, *, mtu: int
+    netlink: Netlink, veth: str, bridge: query.Link, name: str, path: str, endpoint: Endpoint, options: BridgeOptions
 ) -> None:
     target = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    wanted = message.veth_new(
-        veth, master=bridge.index, peer=name, peer_ns_fd=target, peer_mac=endpoint.mac, mtu=mtu or bridge.mtu
+    mtu = options.mtu or bridge.mtu
+    wanted = (
+        message.veth_new(veth, master=bridge.index, peer=name, peer_ns_fd=target, peer_mac=endpoint.mac, mtu=mtu),
+        message.bridge_port(veth, hairpin=True, isolated=not options.icc),
     )
     try:
-        try:
-            netlink.batch(wanted)
-        except NetlinkError as error:
-            if error.errno != errno.EEXIST or query.link(netlink, veth) is None:
-                raise
+        error = netlink.results(*wanted)[0]
+        if error is not None and error.errno == errno.EEXIST and query.link(netlink, veth) is not None:
             # The same attachment made before: its old namespace is still on its way out.
             netlink.batch(message.link_delete(veth), ignore={errno.ENODEV})
-            netlink.batch(wanted)
-    except NetlinkError as error:
-        if error.errno == errno.EEXIST:
-            raise InvalidArgument(f"the container has an interface {name} already: choose another name") from error
-        raise
+            error = netlink.results(*wanted)[0]
     finally:
         os.close(target)
+    if error is not None:
+        if error.errno == errno.EEXIST:
+            raise InvalidArgument(f"the container has an interface {name} already: choose another name") from error
+        raise error
+    port = query.link(netlink, veth)
+    if port is not None:
+        netlink.batch(message.fdb_add(port.index, endpoint.mac))
 
 
-def _free_name(inner: Netlink, prefix: str) -> str:
-    taken = {link.name for link in query.links(inner)}
-    return next(name for number in range(len(taken) + 1) if (name := f"{prefix}{number}") not in taken)
+def _free_name(prefix: str, taken: Container[str]) -> str:
+    return next(name for number in itertools.count() if (name := f"{prefix}{number}") not in taken)
 
 
 def _addresses(endpoint: Endpoint) -> list[tuple[str, int]]:
@@ -125,9 +139,12 @@ def route(inner: Netlink, endpoint: Endpoint | None) -> None:
     )
     if endpoint is None:
         return
-    index = _index_of(inner, endpoint)
+    inner.batch(*_default_routes(endpoint, _index_of(inner, endpoint)))
+
+
+def _default_routes(endpoint: Endpoint, index: int) -> list[message.Message]:
     gateways = [ipaddress.ip_address(text) for text in (endpoint.gateway, endpoint.gateway6) if text]
-    inner.batch(*(message.default_route(gateway, index) for gateway in gateways))
+    return [message.default_route(gateway, index) for gateway in gateways]
 
 
 def _index_of(inner: Netlink, endpoint: Endpoint) -> int:
