@@ -79,6 +79,18 @@ def _wall(arguments: argparse.Namespace) -> None:
     for chain in sorted(total, key=lambda chain: [(-total[chain[: i + 1]], chain[i]) for i in range(len(chain))]):
         if total[chain] >= LEAST_MS:
             print(f"{total[chain]:8.2f}  {'  ' * (len(chain) - 1)}{chain[-1]}")
+    _flat(record["chains"], arguments.cycles)
+
+
+def _flat(chains: list[tuple[list[str], float]], cycles: int) -> None:
+    """Print what the event loop's thread was busy with: nothing else goes on meanwhile."""
+    busy: dict[str, float] = defaultdict(float)
+    for chain, seconds in chains:
+        if chain[-1] == "(on the loop)":
+            busy[chain[-2] if len(chain) > 1 else "(not our code)"] += seconds * 1000 / cycles
+    print(f"\non the loop: {sum(busy.values()):.1f} ms a cycle, by line")
+    for name in sorted(busy, key=busy.__getitem__, reverse=True)[:25]:
+        print(f"{busy[name]:8.2f}  {name}")
 
 
 def _cpu(arguments: argparse.Namespace) -> None:
