@@ -179,15 +179,22 @@ class _Tree:
             for depth, part in enumerate(parts, 1):
                 path = b"/".join(parts[:depth])
                 try:
-                    child = self._open(path)
+                    child = self._step(parent, part, path)
                 except FileNotFoundError:
                     os.mkdir(part, 0o755, dir_fd=parent)
                     self._implied.append(path)
-                    child = self._open(path)
+                    child = self._step(parent, part, path)
                 os.close(parent)
                 parent = child
         finally:
             os.close(parent)
+
+    def _step(self, parent: int, part: bytes, path: bytes) -> int:
+        """Open the next directory of a path: from its parent, or from the root when it is a link."""
+        try:
+            return os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        except NotADirectoryError:
+            return self._open(path)
 
     def _forget(self) -> None:
         for fd in self._parents.values():

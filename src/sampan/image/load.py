@@ -78,7 +78,7 @@ class Archive:
             base = path.rpartition("/")[0] if entry.kind == tarstream.SYMLINK else ""
             self._links[path] = _join(base, entry.link)
             return
-        if entry.kind != tarstream.FILE:
+        if entry.kind != tarstream.FILE or entry.size == 0:
             return
         pieces = tar.data()
         first = _enough(pieces)

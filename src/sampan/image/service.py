@@ -115,23 +115,23 @@ class ImageStore:
             return plan.rows_of(removal, image, ()), 0
         await self._catalogue.delete(image)
         kept = self._catalogue.all()
-        own = parse.chain_ids(image.layers)
-        shared = plan.chains_of(kept)
-        doomed = [chain for chain in reversed(own) if chain not in shared]
-        freed = await self._run(lambda: self._delete_files(image, doomed, kept))
+        chains = tuple(reversed(parse.chain_ids(image.layers)))
+        doomed, freed = await self._run(lambda: self._delete_unneeded(self._digests_of(image), chains, kept))
         return plan.rows_of(removal, image, doomed), freed
 
-    def _delete_files(self, image: Image, chains: Iterable[str], kept: tuple[Image, ...]) -> int:
-        freed = 0
+    def _delete_unneeded(
+        self, digests: Iterable[str], chains: Iterable[str], kept: tuple[Image, ...]
+    ) -> tuple[tuple[str, ...], int]:
+        """Delete the blobs and layers that none of the `kept` images has; returns the layers, and the bytes freed."""
         needed = {digest for other in kept for digest in self._digests_of(other)}
-        for digest in self._digests_of(image):
-            if digest not in needed:
-                freed += self._blobs.remove(digest)
-        for chain in chains:
+        freed = sum(self._blobs.remove(digest) for digest in digests if digest not in needed)
+        shared = plan.chains_of(kept)
+        doomed = tuple(chain for chain in chains if chain not in shared)
+        for chain in doomed:
             record = self._layers.get(chain)
             freed += record.size_bytes if record else 0
             self._layers.remove(chain)
-        return freed
+        return doomed, freed
 
     def _digests_of(self, image: Image) -> set[str]:
         """Return all blobs of an image. A damaged manifest is told in the log and counts as none of its layers."""
@@ -215,9 +215,21 @@ class ImageStore:
     async def _put(self, prepared: Prepared) -> tuple[Image, builtins.list[Progress | None]]:
         """Put an image's files in place, then record it; tells which names left other images."""
         async with self._files:
-            made = await self._run(lambda: install(prepared, self._blobs, self._layers, self._bounds))
+            try:
+                made = await self._run(lambda: install(prepared, self._blobs, self._layers, self._bounds))
+            except SampanError:
+                await self._run(lambda: self._undo(prepared))
+                raise
             told = [self._renaming(tag, made) for tag in prepared.tags]
             return await self._catalogue.put(made, tags=prepared.tags, digests=prepared.digests), told
+
+    def _undo(self, prepared: Prepared) -> None:
+        """Delete what an installation that failed has put in place and no image has."""
+        kept = self._catalogue.all()
+        digests = {layer.digest for layer in prepared.layers}
+        digests |= {parse.digest_of(prepared.config), parse.digest_of(prepared.manifest)}
+        chains = parse.chain_ids(tuple(layer.diff_id for layer in prepared.layers))
+        self._delete_unneeded(digests, chains, kept)
 
     def _renaming(self, tag: str, made: Image) -> Progress | None:
         old = self._catalogue.owner(tag)

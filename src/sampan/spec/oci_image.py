@@ -6,7 +6,7 @@ Version 2, Schema 2"; moby `image/spec/v1.2.md` (manifest.json of `docker save`)
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -48,6 +48,10 @@ ANNOTATION_IMAGE_NAME = "io.containerd.image.name"
 ANNOTATION_REFERENCE_TYPE = "vnd.docker.reference.type"
 
 
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""JSON has no largest number; the programs that read these documents have."""
+
+
 class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """Base of what stands in the specs in camelCase."""
 
@@ -62,7 +66,7 @@ class Platform(Wire, frozen=True, kw_only=True):
 class Descriptor(Wire, frozen=True, kw_only=True):
     media_type: str = ""
     digest: str
-    size: int
+    size: Int64
     platform: Platform | None = None
     annotations: dict[str, str] | None = None
     urls: tuple[str, ...] | None = None
@@ -87,11 +91,11 @@ class Pascal(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit_de
 
 class HealthConfig(Pascal, frozen=True, kw_only=True):
     test: tuple[str, ...] | None = None
-    interval: int = 0
-    timeout: int = 0
-    start_period: int = 0
-    start_interval: int = 0
-    retries: int = 0
+    interval: Int64 = 0
+    timeout: Int64 = 0
+    start_period: Int64 = 0
+    start_interval: Int64 = 0
+    retries: Int64 = 0
 
 
 class RunConfig(Pascal, frozen=True, kw_only=True):
