@@ -114,7 +114,7 @@ class Group:
         return flat(text).get("oom_kill", 0)
 
     def kill(self) -> None:
-        """Send SIGKILL to all of its processes."""
+        """Send SIGKILL to all of its processes, frozen ones too. Blocks: call in a thread."""
         if self.hierarchies.version == 2:
             with contextlib.suppress(OSError), open(f"{self.directory('')}/{spec.KILL}", "w") as kill:
                 kill.write("1")
@@ -122,6 +122,9 @@ class Group:
         for pid in self.pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        if "freezer" in self.hierarchies.v1 and self.frozen():
+            # v1 delivers no signal to a frozen process
+            self.freeze(frozen=False)
 
     def freeze(self, *, frozen: bool) -> None:
         """Freeze or thaw all of its processes; returns when the kernel has done so. Blocks: call in a thread.
@@ -202,9 +205,6 @@ class Group:
                 poller.register(descriptor, select.POLLIN)
                 poller.poll(100)
                 os.close(descriptor)
-        if "freezer" in self.hierarchies.v1 and self.frozen():
-            with contextlib.suppress(OSError, Unavailable):
-                self.freeze(frozen=False)
 
 
 def flat(text: str) -> dict[str, int]:

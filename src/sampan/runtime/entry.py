@@ -36,6 +36,7 @@ class Entry:
         self.monitor_pid = 0
         self.monitor_pidfd = -1
         self.runtime = ""
+        self.adopted = False  # an earlier daemon made it: there may be more on the host than this one knows
         self.tty = False
         self.stdin = False
         self.log: LogFile | None = None

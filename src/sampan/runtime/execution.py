@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
+import signal
 from typing import TYPE_CHECKING
 
 from sampan.base import crash
@@ -181,18 +181,18 @@ class Executions:
         if not self._running.get(container_id):
             self._running.pop(container_id, None)
 
-    async def end_all(self, container_id: str) -> None:
+    async def end_all(self, entry: Entry) -> None:
         """Wait until the monitors of a dead container's execs have ended; kill those that do not."""
-        for execution, task in list(self._running.get(container_id, {}).values()):
-            try:
-                async with asyncio.timeout(2):
-                    await asyncio.shield(task)
-            except TimeoutError:
-                process.send_signal(execution.monitor_pidfd, 9)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(2):
-                        await asyncio.shield(task)
-        self._running.pop(container_id, None)
+        for execution, task in list(self._running.pop(entry.id, {}).values()):
+            await _end(execution.monitor_pidfd)
+            await task
+        if not entry.adopted:
+            return
+        for pid in await asyncio.to_thread(self._runtime.inventory.exec_monitors, entry.id):
+            descriptor = process.open_pidfd(pid)
+            if descriptor >= 0:
+                await _end(descriptor)
+                os.close(descriptor)
 
     def close(self) -> None:
         """Let go; the processes go on."""
@@ -201,3 +201,13 @@ class Executions:
                 task.cancel()
                 execution.connection.close()
         self._running.clear()
+
+
+async def _end(pidfd: int) -> None:
+    """Wait up to 2 s for a monitor's own end, then kill it."""
+    try:
+        async with asyncio.timeout(2):
+            await process.ended(pidfd)
+    except TimeoutError:
+        process.send_signal(pidfd, signal.SIGKILL)
+        await process.ended(pidfd)

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -206,15 +207,21 @@ class Inventory:
 
     def monitors(self) -> dict[str, int]:
         """Return the monitors of this daemon's containers: id -> pid. Execs' monitors are not among them."""
+        self._monitors = {name: pid for name, pid in self._scan() if "/" not in name}
+        return dict(self._monitors)
+
+    def exec_monitors(self, container_id: str) -> list[int]:
+        """Return the pids of the monitors of one container's execs."""
+        return [pid for name, pid in self._scan() if name.startswith(f"{container_id}/")]
+
+    def _scan(self) -> Iterator[tuple[str, int]]:
+        """Yield (directory below the bundles, pid) of every monitor."""
         prefix = f"{self._layout.bundles}/"
-        found = {}
         for pid, argv in process.command_lines():
-            if "-b" in argv and os.path.basename(argv[0]) == "conmon" and "-e" not in argv:
+            if "-b" in argv and os.path.basename(argv[0]) == "conmon":
                 directory = argv[argv.index("-b") + 1]
                 if directory.startswith(prefix):
-                    found[directory[len(prefix) :]] = pid
-        self._monitors = found
-        return found
+                    yield directory[len(prefix) :], pid
 
     def monitor_of(self, container_id: str) -> int:
         """Return the pid of one container's monitor, 0 when it has none."""

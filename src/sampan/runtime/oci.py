@@ -342,8 +342,8 @@ class OciRuntime:
         """Kill what runs and remove all of it on the host but the log: state, cgroups, sockets, bundle. Idempotent."""
         entry = self._entries.get(container_id) or self._from_disk(container_id)
         if entry is not None:
-            await self._executions.end_all(container_id)
             await self._end(entry)
+            await self._executions.end_all(entry)
         group = entry.group if entry is not None else Group(self.hierarchies, self.layout.cgroup(container_id))
         crash.point("runtime.delete.before")
         await asyncio.to_thread(self._remove, container_id, group)
@@ -393,6 +393,7 @@ class OciRuntime:
         entry.monitor_pid = self.inventory.monitor_of(container_id)
         entry.monitor_pidfd = process.open_pidfd(entry.monitor_pid)
         entry.runtime = self.inventory.owner(container_id)
+        entry.adopted = True
         return entry
 
     def _cgroup_on_disk(self, container_id: str) -> str:
