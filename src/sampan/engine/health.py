@@ -85,6 +85,11 @@ class HealthMonitor:
         self.end(container_id)
         self._health.pop(container_id, None)
 
+    def close(self) -> None:
+        """Stop all probes."""
+        for container_id in list(self._probes):
+            self.end(container_id)
+
     async def _run(self, container: Container, check: Healthcheck) -> None:
         began = self._clock.monotonic_s()
         interval_s = (check.interval_ns or _DEFAULT_INTERVAL_NS) / 1e9

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from sampan.base import log
 from sampan.base.clock import Clock
-from sampan.base.errors import Conflict, NotFound, NotModified, RuntimeFailed, SampanError
+from sampan.base.errors import Conflict, Exhausted, NotFound, NotModified, RuntimeFailed, SampanError
 from sampan.engine.connections import Connections
 from sampan.engine.events import Events
 from sampan.engine.health import HealthMonitor
@@ -26,6 +26,7 @@ from sampan.engine.rootfs import Rootfs
 from sampan.engine.tasks import Tasks
 from sampan.engine.waiters import Waiters
 from sampan.model.container import Container, Phase, move, with_state
+from sampan.model.volume import Volume
 from sampan.network.port import Attachment
 from sampan.runtime.port import Exit, HostMount, LaunchSpec, Runtime
 from sampan.store.port import Write
@@ -64,6 +65,7 @@ class Lifecycle:
         self._waiters = waiters
         self._tasks = tasks
         self._clock = clock
+        self._watchers = Tasks()
         self._teardowns: dict[str, asyncio.Task[None]] = {}
         self._restarts: dict[str, asyncio.Task[None]] = {}
         self.closing = False
@@ -209,7 +211,7 @@ class Lifecycle:
 
     def watch(self, container: Container) -> None:
         """Follow a running container to its end, and its health meanwhile."""
-        self._tasks.spawn(self._watch(container.id), f"watch {container.short_id}")
+        self._watchers.spawn(self._watch(container.id), f"watch {container.short_id}")
         self._health.begin(container)
 
     async def _watch(self, container_id: str) -> None:
@@ -239,13 +241,8 @@ class Lifecycle:
         )
         removing = delay is None and container.spec.auto_remove
         await self._connections.leave(container)
-        if removing:
-            volumes = self._anonymous_volumes(container)
-            await self._registry.forget(gone, *map(delete, volumes))
-            self._registry.hide(*volumes)
-        else:
-            volumes = ()
-            await self._registry.save(_detached(gone))
+        volumes = self._anonymous_volumes(container) if removing else ()
+        await self._record_end(gone, volumes, removing=removing)
         self._tell_end(container, exited, removing=removing)
         self._waiters.ended(container.id, exited, restarting=delay is not None, removed=removing)
         self._begin_teardown(container, keep_layer=not removing)
@@ -255,6 +252,21 @@ class Lifecycle:
                 self._tasks.spawn(self._rootfs.remove_volume(volume), f"remove volume {volume.name}")
         if delay is not None:
             self._schedule_restart(container.id, delay)
+
+    async def _record_end(self, gone: Container, volumes: tuple[Volume, ...], *, removing: bool) -> None:
+        """Make an end durable, however long the disk is full: until then the monitor's record is kept."""
+        while True:
+            try:
+                if removing:
+                    await self._registry.forget(gone, *map(delete, volumes))
+                    self._registry.hide(*volumes)
+                else:
+                    await self._registry.save(_detached(gone))
+            except Exhausted as error:
+                _log.error("the end of %s cannot be recorded yet: %s", gone.short_id, error)
+                await asyncio.sleep(1.0)
+            else:
+                return
 
     def _tell_end(self, container: Container, exited: Exit, *, removing: bool) -> None:
         if exited.oom_killed:
@@ -507,7 +519,7 @@ class Lifecycle:
             await asyncio.wait([before])
         await asyncio.wait([self._begin_teardown(container, keep_layer=False)])
 
-    def _anonymous_volumes(self, container: Container) -> tuple[Any, ...]:
+    def _anonymous_volumes(self, container: Container) -> tuple[Volume, ...]:
         """Return the container's unnamed volumes that no other container mounts."""
         used = {
             mount.name
@@ -533,6 +545,7 @@ class Lifecycle:
     async def close(self) -> None:
         """Stop following; containers go on."""
         self.closing = True
+        await self._watchers.close(grace_s=0)
         for container_id in list(self._restarts):
             self._cancel_restart(container_id)
 

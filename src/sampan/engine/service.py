@@ -142,6 +142,7 @@ class ContainerEngine:
     async def open(self) -> None:
         """Load the records and make the host agree with them. Nothing is served before this returns."""
         parts = self._parts
+        await parts.runtime.prepare()
         self._registry.load()
         fresh = not self._registry.networks
         await self._networks.ensure_builtin(self._settings.bridge, self._settings.bip)
@@ -162,8 +163,9 @@ class ContainerEngine:
     async def close(self) -> None:
         """Let go of everything; containers go on running."""
         await self._lifecycle.close()
+        self._health.close()
+        await self._tasks.close(grace_s=5.0)
         await self._parts.runtime.close()
-        await self._tasks.close(grace_s=0.5)
         await self._parts.network.close()
         self._parts.records.close()
 
@@ -182,7 +184,10 @@ class ContainerEngine:
         self._check_runtime(spec)
         endpoints = self._connections.plan(spec)
         mounts = self._plan_mounts(spec, image, container.created_at_ns)
-        container = replace(container, mounts=mounts.points, state=ContainerState(endpoints=endpoints))
+        log_path = "" if spec.log.driver == "none" else self._parts.runtime.log_path(container_id)
+        container = replace(
+            container, mounts=mounts.points, log_path=log_path, state=ContainerState(endpoints=endpoints)
+        )
         with self._registry.claim(chosen, container_id):
             await self._registry.save(container, *map(put, mounts.volumes))
         self._registry.show(*mounts.volumes)

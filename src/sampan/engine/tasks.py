@@ -31,7 +31,7 @@ class Tasks:
 
     async def close(self, grace_s: float) -> None:
         """Let everything finish for `grace_s`, then cancel what is left."""
-        if self._running:
+        if self._running and grace_s:
             await asyncio.wait(self._running, timeout=grace_s)
         for task in list(self._running):
             task.cancel()

@@ -13,6 +13,7 @@ from sampan.base.clock import Clock
 from sampan.host import monitor, process
 from sampan.host.cgroup import Group
 from sampan.host.logfile import LogFile
+from sampan.host.stdin import StdinPipe
 from sampan.runtime.port import Exit
 from sampan.runtime.streams import Fanout
 
@@ -38,7 +39,7 @@ class Entry:
         self.runtime = ""
         self.adopted = False  # an earlier daemon made it: there may be more on the host than this one knows
         self.tty = False
-        self.stdin = False
+        self.stdin: StdinPipe | None = None  # None for a terminal, or when stdin is not open
         self.log: LogFile | None = None
         self.grown: set[asyncio.Future[None]] = set()
         self.fanout = Fanout(self._resize)
@@ -55,7 +56,27 @@ class Entry:
         except OSError:
             self.fanout.end()
             return
-        self.fanout.source = connection
+        self.fanout.source = self
+
+    # --- the fan-out's source: output comes from the monitor, input goes to the pipe or the monitor's terminal
+
+    def pause(self) -> None:
+        if self._connection is not None:
+            self._connection.pause()
+
+    def resume(self) -> None:
+        if self._connection is not None:
+            self._connection.resume()
+
+    async def write(self, data: bytes) -> None:
+        if self.stdin is not None:
+            await self.stdin.write(data)
+        elif self.tty and self._connection is not None:
+            await self._connection.write(data)
+
+    async def end_stdin(self) -> None:
+        if self.stdin is not None:
+            await self.stdin.end()
 
     def watch(self, ended: Callable[[Entry], None]) -> None:
         """Resolve `exit` when the monitor ends, then call `ended`."""
@@ -141,6 +162,8 @@ class Entry:
             self._watcher.cancel()
         if self._connection is not None:
             self._connection.close()
+        if self.stdin is not None:
+            self.stdin.close()
         self.fanout.end()
         for descriptor in (self.pidfd, self.monitor_pidfd):
             if descriptor >= 0:

@@ -45,6 +45,13 @@ class Execution:
         """Return how it ended. May be awaited by many."""
         return await asyncio.shield(self.exit)
 
+    async def kill(self) -> None:
+        """Kill the process; a no-op when it has ended."""
+        pidfd = -1 if self.exit.done() else process.open_pidfd(self.pid)
+        if pidfd is not None and pidfd >= 0:
+            process.send_signal(pidfd, signal.SIGKILL)
+            os.close(pidfd)
+
     async def _resize(self, height: int, width: int) -> None:
         if self._tty:
             monitor.control(self.files.control, 1, height, width)

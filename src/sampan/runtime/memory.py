@@ -116,6 +116,10 @@ class MemoryExec:
         """Return how it ended."""
         return await asyncio.shield(self._running.exit)
 
+    async def kill(self) -> None:
+        """Kill the process; a no-op when it has ended."""
+        self._running.end(137)
+
 
 class MemoryRuntime:
     """See `runtime.port.Runtime`."""
@@ -268,6 +272,9 @@ class MemoryRuntime:
             if not follow or found is None or found.exit.done():
                 return
             await found.grown.wait()
+
+    def log_path(self, container_id: str) -> str:
+        return f"/memory/{container_id}/container.log"
 
     async def remove_logs(self, container_id: str) -> None:
         self.host.logs.pop(container_id, None)

@@ -27,6 +27,7 @@ from sampan.base.errors import AlreadyExists, Conflict, InvalidArgument, NotFoun
 from sampan.host import logfile, monitor, oci_cli, process
 from sampan.host.cgroup import Group, Hierarchies
 from sampan.host.launcher import Launcher
+from sampan.host.stdin import PARKING_FD, StdinPipe
 from sampan.model.container import Container, Ulimit
 from sampan.runtime import filters, gather, limits, logs, parse, plan, usage, workdir
 from sampan.runtime.entry import Entry
@@ -114,6 +115,8 @@ class OciRuntime:
             crash.point("runtime.bundle.before")
             await self._write_bundle(launch, directory, runtime)
             crash.point("runtime.bundle.after")
+            if container.spec.process.stdin_open and not entry.tty:
+                entry.stdin = StdinPipe.create(entry.files.stdin)
             order = self._order(launch, runtime, entry)
             crash.point("runtime.create.before")
             pid = await self._start_monitor(entry, order, container.args[0] if container.args else "")
@@ -190,8 +193,8 @@ class OciRuntime:
             runtime_args=self.inventory.arguments(runtime),
             log_path=log_path,
             tty=wanted.tty,
-            stdin=wanted.stdin_open,
-            keep_stdin=wanted.tty or not wanted.stdin_once,
+            stdin=wanted.stdin_open and wanted.tty,
+            stdin_pipe=entry.stdin.path if entry.stdin else "",
         )
 
     def _log_file(self, launch: LaunchSpec, entry: Entry) -> logfile.LogFile:
@@ -217,7 +220,8 @@ class OciRuntime:
                     monitor.command(order),
                     env=oci_cli.ENVIRONMENT | {"_OCI_SYNCPIPE": str(monitor.SYNC_FD), "TMPDIR": self.layout.tmp},
                     cwd=order.directory,
-                    descriptors={monitor.SYNC_FD: writer},
+                    descriptors={monitor.SYNC_FD: writer}
+                    | ({PARKING_FD: entry.stdin.descriptor()} if entry.stdin else {}),
                 )
             finally:
                 os.close(writer)
@@ -226,6 +230,8 @@ class OciRuntime:
         finally:
             os.close(reader)
         if report is not None and report.data > 0:
+            if entry.stdin:
+                entry.stdin.park()
             return report.data
         found = parse.failure(report.message if report else "the monitor ended without a word", program)
         raise RuntimeFailed(
@@ -413,6 +419,10 @@ class OciRuntime:
         reader = logs.Reader(self.layout.log(container.id), tail=tail, since_ns=since_ns, until_ns=until_ns)
         return reader.lines(entry.growth if entry is not None else None, self.clock)
 
+    def log_path(self, container_id: str) -> str:
+        """Return where the container's output is written."""
+        return self.layout.log(container_id)
+
     async def remove_logs(self, container_id: str) -> None:
         """Delete the log with all its rotations. Idempotent."""
         crash.point("runtime.remove_logs.before")
@@ -474,6 +484,8 @@ class OciRuntime:
         if entry is None:
             raise NotFound(f"container {container.short_id} has no process here")
         self._describe(entry, container)
+        if os.path.exists(entry.files.stdin):
+            entry.stdin = StdinPipe.adopt(entry.files.stdin, entry.monitor_pidfd)
         if container.spec.log.driver != "none":
             entry.log = self._log_file(LaunchSpec(container=container, rootfs=""), entry)
             entry.log.rotate_if_full()

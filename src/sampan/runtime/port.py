@@ -225,6 +225,10 @@ class Runtime(Protocol):
         """Yield log lines oldest first over all rotated files; `follow` goes on until the container ends."""
         ...
 
+    def log_path(self, container_id: str) -> str:
+        """Return the host path of its log."""
+        ...
+
     async def remove_logs(self, container_id: str) -> None: ...
 
     async def survey(self) -> dict[str, Found]:
