@@ -6,7 +6,7 @@ Spec: Docker Engine API v1.51, ContainerAttach, ContainerAttachWebsocket, Contai
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import WSMsgType, web
 
@@ -21,12 +21,13 @@ from sampan.api.docker.render.container import render_exec
 from sampan.api.docker.render.moment import rfc3339_fixed
 from sampan.base import log
 from sampan.base.errors import InvalidArgument, RuntimeFailed, SampanError
-from sampan.engine.port import Container, LogLine, Streams
+from sampan.engine.port import Container, ExecRecord, Filters, LogLine, Streams
 from sampan.spec.docker.api import MEDIA_MULTIPLEXED_STREAM, MEDIA_RAW_STREAM
 from sampan.spec.docker.container import ExecCreateRequest, ExecStartRequest
 
 _MULTIPLEXED_VERSION = (1, 42)
 _PIECE_BYTES = 64 * 1024
+_EXIT_CODE_S = 2.0
 
 _logger = log.get("api")
 
@@ -108,14 +109,25 @@ class _Session:
             gone.cancel()
 
 
-async def _carry(call: Call, session: _Session, *, stdin: bool, keys: DetachFilter | None, close_stdin: bool) -> bool:
-    """Run a session to its end; the connection ends with it. True when the client detached by keys."""
+async def _carry(
+    call: Call,
+    session: _Session,
+    *,
+    stdin: bool,
+    keys: DetachFilter | None,
+    close_stdin: bool,
+    ended: Callable[[], Awaitable[None]] | None = None,
+) -> bool:
+    """Run a session to its end, then `ended`; the connection ends with it. True when the client detached by keys."""
     connection = session.connection
     track = getattr(call.request.protocol, "track", None)
     if track is not None:
         track(connection)
     try:
-        return await session.run(stdin=stdin, keys=keys, close_stdin=close_stdin)
+        detached = await session.run(stdin=stdin, keys=keys, close_stdin=close_stdin)
+        if ended is not None and not detached and not connection.lost:
+            await ended()
+        return detached
     except SampanError as error:
         _logger.warning("attach %s: client cut: %s", call.request.path, error)
         connection.abort()
@@ -128,7 +140,17 @@ async def _carry(call: Call, session: _Session, *, stdin: bool, keys: DetachFilt
 
 
 class Taken(web.Response):
-    """The answer of a handler whose connection is not HTTP any more; it is never sent."""
+    """The answer of a handler whose connection is not HTTP any more: nothing of it is ever sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.force_close()
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Send no head."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send no end."""
 
 
 def _wanted(call: Call) -> frozenset[str]:
@@ -335,8 +357,30 @@ async def exec_start(call: Call) -> web.StreamResponse:
         stdin=record.attach_stdin,
         keys=DetachFilter(parse_keys(record.detach_keys)) if tty else None,
         close_stdin=not tty,
+        ended=lambda: _exec_recorded(call, record),
     )
     return Taken()
+
+
+async def _exec_recorded(call: Call, record: ExecRecord) -> None:
+    """Return when the exit code can be inspected: clients ask for it as soon as the stream has ended.
+
+    A process that closed its output and goes on is not waited for longer than `_EXIT_CODE_S`.
+    """
+    terms: dict[str, tuple[str, ...]] = {"event": ("exec_die",), "container": (record.container_id,)}
+    events = aiter(call.engine.events(filters=Filters(terms=terms)))
+    coming = asyncio.ensure_future(anext(events))
+    try:
+        async with asyncio.timeout(_EXIT_CODE_S):
+            await asyncio.sleep(0)  # the subscription stands before the look
+            while call.engine.exec_inspect(record.id).running:
+                await coming
+                coming = asyncio.ensure_future(anext(events))
+    except (TimeoutError, SampanError):
+        pass
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
 
 
 async def exec_inspect(call: Call) -> web.StreamResponse:

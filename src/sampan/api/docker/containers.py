@@ -15,7 +15,7 @@ from sampan.api.docker.parse.keys import parse_keys
 from sampan.api.docker.parse.resources import check_cpus, parse_update
 from sampan.api.docker.render import container as render
 from sampan.api.docker.render.event import render_stats
-from sampan.base.errors import InvalidArgument, SampanError
+from sampan.base.errors import InvalidArgument, NotFound, SampanError
 from sampan.model.container import Resources
 from sampan.model.image import ImageConfig
 from sampan.spec.docker.api import MEDIA_JSON
@@ -28,7 +28,12 @@ _SIGNAL_VERSION = (1, 42)
 async def create(call: Call) -> web.StreamResponse:
     spec = parse_create(await call.body(), platform=call.query.get("platform", ""))
     check_cpus(spec.resources, call.engine.info().cpus)
-    made, warnings = await call.engine.create(spec, call.query.get("name", ""))
+    try:
+        made, warnings = await call.engine.create(spec, call.query.get("name", ""))
+    except NotFound as error:
+        # To the docker CLI a 404 here means one thing: pull the image.
+        call.engine.images.get(spec.image)
+        raise InvalidArgument(str(error)) from error
     return call.json({"Id": made.id, "Warnings": list(warnings)}, 201)
 
 

@@ -137,5 +137,7 @@ def take(request_protocol: object, transport: asyncio.BaseTransport | None, head
     """Take the connection over and send `head`."""
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the client is gone")
+    if hasattr(request_protocol, "surrendered"):
+        request_protocol.surrendered = True
     early = bytes(getattr(request_protocol, "early", b""))
     return Hijacked(cast("asyncio.Transport", transport), cast("Owner", request_protocol), head, early)

@@ -53,6 +53,7 @@ class Connection(RequestHandler):
         self._taken = manager.taken
         self._http_left: int | None = None  # bytes of a request to upgrade that are still to come
         self.early = bytearray()
+        self.surrendered = False  # the connection is a stream now: no answer may be written to it
 
     def cancel_when_lost(self, task: asyncio.Task[Any]) -> None:
         """Cancel the task of a streaming handler when the client leaves."""
@@ -169,9 +170,12 @@ class Dispatcher:
         self._router = Router()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
         response = await self._answer_or_error(request)
-        if not isinstance(response, Taken) and isinstance(request.protocol, Connection):
-            request.protocol.stay_http()
+        if isinstance(connection, Connection):
+            if connection.surrendered:
+                return response if isinstance(response, Taken) else Taken()
+            connection.stay_http()
         return response
 
     async def _answer_or_error(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -97,6 +97,10 @@ class OneContainer:
     async def export(self, reference: str):
         return self.logs_forever()
 
+    async def events(self, *, since_ns=0, until_ns=0, filters=None):
+        await asyncio.Event().wait()
+        yield None
+
     def emit(self, kind: str, action: str, object_id: str, attributes) -> None:
         self.emitted.append(action)
 
