@@ -8,7 +8,7 @@ import threading
 
 from sampan.host import netlink_message as message
 from sampan.host import netlink_query as query
-from sampan.host import netns, syscalls
+from sampan.host import netns, nft, syscalls
 from sampan.host.netlink import Netlink
 
 HOST, NEIGHBOUR = "198.51.100.1", "198.51.100.2"
@@ -95,6 +95,23 @@ class World:
 
         threading.Thread(target=loop, daemon=True).start()
         return server
+
+
+def nft_run(commands):
+    """Carry out nft commands with a handle of its own: a handle stays in the namespace that it was made in."""
+    handle = nft.Nft()
+    try:
+        handle.run(commands)
+    finally:
+        handle.close()
+
+
+def nft_query(command):
+    handle = nft.Nft()
+    try:
+        return handle.query(command)
+    finally:
+        handle.close()
 
 
 def fetch(address, port, path=None, timeout_s=3.0):

@@ -9,10 +9,10 @@ import pytest
 
 from conformance.network import A, B, plain, start, user_network
 from host.network_fixtures import again, default, driver, needs_root, world  # noqa: F401 - fixtures
-from host.network_world import HOST, HOST6, NEIGHBOUR, ask_udp, fetch
+from host.network_world import HOST, HOST6, NEIGHBOUR, ask_udp, fetch, nft_query, nft_run
 from sampan.base.errors import Conflict
 from sampan.host import netlink_query as query
-from sampan.host import netns, nft
+from sampan.host import netns
 from sampan.host.netlink import Netlink
 from sampan.model.container import EndpointSpec, PortBinding
 
@@ -175,14 +175,14 @@ async def test_ports_follow_the_default_route(world, driver, default):  # noqa: 
 
 
 async def test_a_flushed_ruleset_is_made_again_at_the_next_port(world, driver, default, web):  # noqa: F811
-    nft.mine().run("flush ruleset")
+    nft_run("flush ruleset")
     attachment = await start(driver, B, plain(default), (tcp(18081),))
     assert (await got("127.0.0.1", 18080)).startswith(b"hello")
     await driver.leave(B, attachment)
 
 
 async def test_a_foreign_table_is_left_alone(driver, default):  # noqa: F811
-    nft.mine().run("table ip theirs { chain input { type filter hook input priority 0; policy accept; }; }")
+    nft_run("table ip theirs { chain input { type filter hook input priority 0; policy accept; }; }")
     attachment = await start(driver, A, plain(default), (tcp(),))
     await driver.leave(A, attachment)
-    assert [row["chain"]["name"] for row in nft.mine().query("list table ip theirs") if "chain" in row] == ["input"]
+    assert [row["chain"]["name"] for row in nft_query("list table ip theirs") if "chain" in row] == ["input"]

@@ -5,13 +5,15 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from conformance.network import A, B, C, plain, start, user_network
 from host.network_fixtures import again, default, driver, needs_root, world  # noqa: F401 - fixtures
-from host.network_world import fetch
+from host.network_world import fetch, nft_run
 from sampan.base.crash import EXIT_CODE
 from sampan.host import netlink_message as message
 from sampan.host import netlink_query as query
-from sampan.host import netns, nft
+from sampan.host import netns
 from sampan.host.netlink import Netlink
 from sampan.model.container import PortBinding
 from sampan.network import survey
@@ -74,7 +76,7 @@ async def test_running_containers_are_kept_and_the_rest_is_removed(world, driver
 async def test_a_lost_bridge_and_lost_rules_are_made_again_under_running_containers(world, driver, again, default):  # noqa: F811
     attachment = await start(driver, A, plain(default), (PortBinding(container_port=80, host_port=18080),))
     world.serve_tcp(attachment.sandbox_key, 80)
-    nft.mine().run("flush ruleset")
+    nft_run("flush ruleset")
     with Netlink() as netlink:
         netlink.batch(message.link_delete("sampan0"))
     second = again()
@@ -146,8 +148,9 @@ async def test_a_used_slot_never_comes_back_and_a_released_one_does(again):  # n
 
 
 CHILD = """
-import asyncio, sys
+import asyncio, os, sys
 from pathlib import Path
+from sampan.base import crash
 from sampan.model.container import EndpointSpec, PortBinding
 from sampan.model.network import Network
 from sampan.network.linux import LinuxNetworkDriver
@@ -173,35 +176,39 @@ async def main(root, tag, store):
     await driver.delete_network(net)
     await driver.close()
 
-asyncio.run(main(*sys.argv[1:]))
+# A process for each line on stdin (what to crash at); this one stays small and has no threads, so that it may fork.
+for line in sys.stdin:
+    name, listing = line.rstrip("\\n").split(",")
+    pid = os.fork()
+    if pid == 0:
+        crash._plan = crash._Plan(name or None, listing or None)
+        asyncio.run(main(*sys.argv[1:]))
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
 
 
-def crash_points(listing):
-    return sorted(set(listing.read_text().split()))
+@pytest.fixture
+def child(world, tmp_path):  # noqa: F811
+    arguments = [sys.executable, "-c", CHILD, str(world.exec_root), world.tag, str(tmp_path / "engine.db")]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def run(point="", listing=""):
+            process.stdin.write(f"{point},{listing}\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
+
+        yield run
+        process.stdin.close()
 
 
-def run_child(world, tmp_path, **environment):  # noqa: F811
-    import os
-
-    arguments = [str(world.exec_root), world.tag, str(tmp_path / "engine.db")]
-    return subprocess.run(
-        [sys.executable, "-c", CHILD, *arguments],
-        env={**os.environ, **environment},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-
-
-async def test_a_kill_at_any_crash_point_is_repaired(world, again, tmp_path):  # noqa: F811
+async def test_a_kill_at_any_crash_point_is_repaired(world, again, tmp_path, child):  # noqa: F811
     listing = tmp_path / "points"
-    assert run_child(world, tmp_path, SAMPAN_CRASH_LIST=str(listing)).returncode == 0
-    points = [point for point in crash_points(listing) if point.startswith(("network.", "netns."))]
+    assert child(listing=str(listing)) == 0
+    points = sorted({point for point in listing.read_text().split() if point.startswith(("network.", "netns."))})
     assert len(points) >= 20
     for point in points:
-        killed = run_child(world, tmp_path, SAMPAN_CRASH=point)
-        assert killed.returncode == EXIT_CODE, f"{point}: {killed.stderr}"
+        assert child(point) == EXIT_CODE, point
         driver = again(pool_size=0)  # noqa: F811
         await driver.reconcile((), {})
         await driver.close()

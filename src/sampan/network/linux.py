@@ -69,6 +69,7 @@ class LinuxNetworkDriver:
         self._attached: dict[str, Attachment] = {}
         self._slots: dict[str, Slot] = {}
         self._dns = NameServers()
+        self._warnings: tuple[str, ...] = ()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._local = threading.local()
 
@@ -111,12 +112,19 @@ class LinuxNetworkDriver:
         bridge.enable_forwarding(ipv6=network.ipv6)
         bridge.ensure(self._netlink(), network, self._names.alias)
         self._rules.add_network(network)
+        self._let_through()
 
     def _remove_network(self, network: Network) -> None:
         _all_of(
             lambda: self._rules.remove_network(network.id),
+            self._let_through,
             lambda: bridge.remove(self._netlink(), network.bridge, self._names.alias),
         )
+
+    def _let_through(self) -> None:
+        self._warnings = self._rules.let_through()
+        for warning in self._warnings:
+            _logger.warning("%s", warning)
 
     # reservations
 
@@ -369,28 +377,27 @@ class LinuxNetworkDriver:
         attachments: dict[str, Attachment],
         forwards: dict[str, tuple[Forward, ...]],
     ) -> None:
+        """Take every step; one that fails is told, and does not keep the daemon from starting. The rules must stand."""
         netns.prepare_directory(self._directory)
         kept = {attachment.sandbox_key for attachment in attachments.values()}
-        slots = {attachment.slot for attachment in attachments.values()}
-        steps: list[Callable[[], object]] = [
-            lambda: bridge.enable_forwarding(ipv6=any(n.ipv6 for n in networks.values()))
-        ]
-        steps += [_ensure(self._netlink(), network, self._names.alias) for network in networks.values()]
-        steps.append(lambda: self._rules.reset(networks, forwards))
+        slots = {self._names.slot_of(path) for path in kept}
+        bridge.enable_forwarding(ipv6=any(network.ipv6 for network in networks.values()))
+        steps = [_ensure(self._netlink(), network, self._names.alias) for network in networks.values()]
         steps += [_drop(str(path)) for path in self._directory.iterdir() if str(path) not in kept]
-        steps.append(lambda: self._remove_bridges({network.bridge for network in networks.values()}))
-        steps.append(lambda: self._mend(networks, attachments))
-        steps.append(lambda: self._forget_slots(slots))
-        _all_of(*steps)
+        steps += [
+            lambda: self._remove_bridges({network.bridge for network in networks.values()}),
+            lambda: sandbox.mend(self._netlink(), self._names, networks, attachments.values()),
+            lambda: self._forget_slots(slots),
+        ]
+        for error in _errors_of(*steps):
+            _logger.error("putting the network in order: %s", error)
+        self._rules.reset(networks, forwards)
+        self._let_through()
 
     def _remove_bridges(self, kept: set[str]) -> None:
         for link in query.links(self._netlink()):
             if link.kind == "bridge" and link.alias == self._names.alias and link.name not in kept:
                 bridge.remove(self._netlink(), link.name, self._names.alias)
-
-    def _mend(self, networks: dict[str, Network], attachments: dict[str, Attachment]) -> None:
-        """Put running containers' interfaces back on bridges that had to be made anew."""
-        sandbox.mend(self._netlink(), self._names, networks, attachments.values())
 
     def _forget_slots(self, kept: set[str]) -> None:
         if self._records is None:
@@ -401,7 +408,7 @@ class LinuxNetworkDriver:
 
     def warnings(self) -> tuple[str, ...]:
         """Return what keeps published ports or containers' traffic from working, and the fix for each."""
-        return ()
+        return self._warnings
 
     def survey(self) -> dict[str, list[str]]:
         """Return what is on the host for this daemon."""
@@ -461,14 +468,20 @@ def _shown(port: PublishedPort) -> str:
     return f"{port.host_ip}:{port.host_port}/{port.protocol}"
 
 
-def _all_of(*steps: Callable[[], object]) -> None:
-    """Take every step, whatever the ones before it did; then raise what went wrong."""
+def _errors_of(*steps: Callable[[], object]) -> list[Exception]:
+    """Take every step, whatever the ones before it did; return what went wrong."""
     errors: list[Exception] = []
     for step in steps:
         try:
             step()
         except (SampanError, OSError) as error:
             errors.append(error)
+    return errors
+
+
+def _all_of(*steps: Callable[[], object]) -> None:
+    """Take every step, then raise what went wrong."""
+    errors = _errors_of(*steps)
     if len(errors) == 1:
         raise errors[0]
     if errors:

@@ -6,7 +6,7 @@ from sampan.base import crash, log
 from sampan.base.errors import Unavailable
 from sampan.host import nft
 from sampan.model.network import Network
-from sampan.network import ruleset
+from sampan.network import firewall, ruleset
 from sampan.network.ruleset import Forward
 
 _logger = log.get("network.rules")
@@ -49,6 +49,14 @@ class Rules:
             _logger.warning("the nftables table %s is not as it was left (%s): replacing it", self._table, error)
             self._replace()
         crash.point("network.port.after")
+
+    def let_through(self) -> tuple[str, ...]:
+        """Ask other people's firewalls for a way through; return in words what stays closed."""
+        bridges = [network.bridge for network in self._networks.values() if network.bridge]
+        try:
+            return firewall.let_through(nft.mine(), self._table, self._table, bridges)
+        except nft.NftError as error:
+            return (f"another table's user chain cannot be changed, published ports may be closed: {error}",)
 
     def _replace(self) -> None:
         crash.point("network.table.before")

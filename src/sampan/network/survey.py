@@ -10,7 +10,7 @@ from sampan.host import netlink_message as message
 from sampan.host import netlink_query as query
 from sampan.host import netns, nft
 from sampan.host.netlink import Netlink
-from sampan.network import ruleset
+from sampan.network import firewall, ruleset
 from sampan.network.naming import Names
 
 _PORT_MAPS = ("ports4_any", "ports4_address", "ports6_any", "ports6_address")
@@ -73,6 +73,7 @@ def remove_all(exec_root: Path, tag: str) -> None:
     handle = nft.Nft()
     try:
         handle.run(ruleset.drop(names.table))
+        firewall.let_through(handle, names.table, names.table, ())
     finally:
         handle.close()
     netns.remove_directory(exec_root / "netns")
