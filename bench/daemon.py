@@ -108,7 +108,9 @@ def sampan(fence: Fence, prefix: Sequence[str] = ()) -> Daemon:
     argv = [*(prefix or [SAMPAN]), "daemon", "--data-root", str(root / "data"), "--exec-root", str(root / "exec")]
     argv += ["-H", f"unix://{root / 'd.sock'}", "--pidfile", str(root / "pid"), "--bridge", "sampanbench0"]
     argv += ["--bip", SAMPAN_CIDR]
-    return Daemon("sampan", fence, argv, {**os.environ})
+    # a shell's wish to write no bytecode would charge each start with a compiler that no installed daemon runs
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return Daemon("sampan", fence, argv, env)
 
 
 def docker(fence: Fence, peer: Peer, *, live_restore: bool = False) -> Daemon:

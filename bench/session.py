@@ -82,11 +82,11 @@ class Session:
         """
         columns = [(side.label, partial(timed, side)) for side in self.sides]
         columns += [(f"{name} run", partial(self.floor.run, name)) for name in (runtimes() if floor else [])]
-        samples: Samples = {}
+        samples: Samples = {label: [] for label, _ in columns}
         for number, (label, sample) in rounds(columns, self.runs + 1):
             taken = sample()
             if number:
-                samples.setdefault(label, []).append(taken)
+                samples[label].append(taken)
         return samples
 
     def results(self, measure: str, unit: str, samples: Samples, *, tail: bool = True) -> list[Result]:
