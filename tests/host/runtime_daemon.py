@@ -42,7 +42,7 @@ async def main(data_root: str, exec_root: str, tag: str, rootfs: str, *operation
         of = msgspec.json.decode(record.read_bytes(), type=Container)
     else:
         script = os.environ.get("PROGRAM", "while true; do read line && echo got $line; done")
-        of = container("sh", "-c", script, process=Process(stdin_open=True))
+        of = container("sh", "-c", script, process=Process(stdin_open=True, stdin_once=True))
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_bytes(msgspec.json.encode(of))
     runtime = OciRuntime(data_root=Path(data_root), exec_root=Path(exec_root), tag=tag, clock=SystemClock())

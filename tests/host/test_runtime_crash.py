@@ -75,10 +75,20 @@ async def test_a_running_container_outlives_the_daemon(world, rootfs):  # noqa: 
 async def test_stdin_does_not_end_with_the_daemon(world, rootfs):  # noqa: F811
     run_daemon(world, rootfs, "create", "start", "die", program="cat; exit 9")
     of = recorded(world)
+    for number in range(2):  # a daemon that adopted it may be killed too
+        runtime = world.make()
+        await asyncio.sleep(0.1)
+        assert (await runtime.survey())[of.id].exit is None
+        await runtime.adopt(of)
+        streams = await runtime.attach(of.id)
+        await streams.write(b"%d" % number)
+        assert (await anext(streams.output()))[1] == b"%d" % number
+        await runtime.close()
     runtime = world.make()
-    await asyncio.sleep(0.2)
-    assert (await runtime.survey())[of.id].exit is None
+    await runtime.survey()
     await runtime.adopt(of)
+    await (await runtime.attach(of.id)).close_stdin()
+    assert (await asyncio.wait_for(runtime.wait(of.id), 10)).code == 9
 
 
 async def test_an_exit_while_the_daemon_was_away_is_exact(world, rootfs):  # noqa: F811

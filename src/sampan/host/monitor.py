@@ -37,6 +37,7 @@ class Files:
         self.pid = f"{directory}/pid"
         self.exit = f"{directory}/exit"
         self.oom = f"{directory}/oom"
+        self.stdin = f"{directory}/stdin"
 
     def exit_code(self) -> tuple[int, int] | None:
         """Return (code, nanoseconds of its recording), None when there is no record."""
@@ -67,8 +68,8 @@ class Order(NamedTuple):
     runtime_args: tuple[str, ...] = ()
     log_path: str = ""  # "" for no log
     tty: bool = False
-    stdin: bool = False
-    keep_stdin: bool = False  # a client that leaves does not end stdin
+    stdin: bool = False  # the monitor hands what clients send to the program; for an exec they also end it
+    stdin_pipe: str = ""  # a named pipe that the program reads instead
     process_file: str = ""  # of an exec
 
 
@@ -76,17 +77,24 @@ def command(order: Order) -> list[str]:
     """Return conmon's command line."""
     files = Files(order.directory)
     argv = [order.program, "--api-version", "--sync", "--full-attach", "--no-sync-log"]
-    argv += ["-c", order.container_id, "-u", order.name, "-r", order.runtime, "-b", order.directory]
+    argv += ["-c", order.container_id, "-u", order.name, "-b", order.directory]
     argv += ["-p", files.pid, "--persist-dir", order.directory]
     argv += ["-l", f"k8s-file:{order.log_path}" if order.log_path else "none"]
-    for argument in order.runtime_args:
-        argv += ["--runtime-arg", argument]
+    for number, word in enumerate(_runtime(order)):
+        argv += ["--runtime-arg" if number else "-r", word]
     argv += ["-t"] if order.tty else []
     argv += ["-i"] if order.stdin else []
-    argv += ["--leave-stdin-open"] if order.keep_stdin else []
+    argv += ["--leave-stdin-open"] if order.stdin and not order.process_file else []
     if order.process_file:
         argv += ["-e", "--exec-attach", "--exec-process-spec", order.process_file]
     return argv
+
+
+def _runtime(order: Order) -> tuple[str, ...]:
+    """Return the runtime's command; conmon has no option for another stdin, so a shell opens it on the way."""
+    if not order.stdin_pipe:
+        return (order.runtime, *order.runtime_args)
+    return ("/bin/sh", "-c", 'exec <"$0" "$@"', order.stdin_pipe, order.runtime, *order.runtime_args)
 
 
 class Report(msgspec.Struct):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import errno
 import fcntl
 import os
@@ -13,6 +14,10 @@ from typing import NamedTuple
 
 _DEFAULT_SIGNALS = tuple(number for number in (signal.SIGPIPE, signal.SIGXFSZ) if number in signal.valid_signals())
 """Python ignores these; an ignored signal would be inherited by the container's program."""
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_SYS_PIDFD_GETFD = 438
 
 
 class Stat(NamedTuple):
@@ -140,6 +145,19 @@ def open_pidfd(pid: int, start_ticks: int = 0) -> int:
         os.close(descriptor)
         return -1
     return descriptor
+
+
+def copy_descriptor(pidfd: int, number: int) -> int:
+    """Return our own copy of a descriptor of another process (pidfd_getfd(2), Linux 5.6).
+
+    Raises:
+        OSError: the process is gone, or has no such descriptor.
+    """
+    result = int(_libc.syscall(_SYS_PIDFD_GETFD, pidfd, number, 0))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
 
 
 def command_line(pid: int) -> list[str]:
