@@ -6,6 +6,8 @@ Spec: POSIX.1-2017 pax, "ustar Interchange Format" and "pax Header Block"; GNU t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import NoReturn
 
 from sampan.base.errors import InvalidArgument, TooLarge
 
@@ -134,7 +136,7 @@ class TarStream:
             elif kind == b"V":
                 self._extra(block)
             else:
-                return _entry(block, self._global | pax, name, link)
+                return _entry(block, self._global | pax if self._global else pax, name, link)
         raise InvalidArgument("the tar archive has too many extension headers before one entry")
 
     def _header(self) -> bytes | None:
@@ -148,7 +150,7 @@ class TarStream:
         if block == _ZERO:
             return None
         told = _number(block[148:156], "checksum")
-        if told not in {sum(block) - sum(block[148:156]) + 256, _signed_sum(block)}:
+        if told != sum(block) - sum(block[148:156]) + 256 and told != _signed_sum(block):
             raise InvalidArgument("the archive is not a tar, or is damaged: a header's checksum is wrong")
         return block
 
@@ -168,6 +170,16 @@ def _signed_sum(block: bytes) -> int:
 
 def _number(field: bytes, what: str) -> int:
     """Octal digits ended by NUL or space, or base-256 when the first bit is set."""
+    text = field.rstrip(b"\0 ")
+    if text.isdigit():
+        try:
+            return int(text, 8)
+        except ValueError:
+            raise InvalidArgument(f"a tar header has a {what} that is not octal: {field!r}") from None
+    return _odd_number(field, what)
+
+
+def _odd_number(field: bytes, what: str) -> int:
     if field[0] & 0x80:
         value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
         if field[0] & 0x40:
@@ -179,6 +191,10 @@ def _number(field: bytes, what: str) -> int:
     if text.strip(b"01234567"):
         raise InvalidArgument(f"a tar header has a {what} that is not a number: {field[:12]!r}")
     return int(text, 8)
+
+
+_repeated_number = lru_cache(maxsize=256)(_number)
+"""For modes and owners: most entries of an archive share them."""
 
 
 def _pax_records(data: bytes) -> dict[str, bytes]:
@@ -218,26 +234,41 @@ def _pax_time_ns(value: bytes) -> int:
 def _entry(block: bytes, pax: dict[str, bytes], name: bytes | None, link: bytes | None) -> Entry:
     kind = block[156:157]
     entry = Entry(_name(block, pax, name), FILE if kind in _REGULAR else kind)
-    if kind == b"S" or any(key.startswith("GNU.sparse.") for key in pax):
-        raise InvalidArgument(f"{entry.label} is stored as a sparse file, which images do not have; pack it without -S")
     if entry.kind not in _KNOWN:
+        if kind == b"S":
+            _refuse_sparse(entry)
         raise InvalidArgument(f"{entry.label} has the unknown tar type {kind!r}")
-    entry.link = pax.get("linkpath") or link or block[157:257].split(b"\0", 1)[0]
-    entry.mode = _number(block[100:108], "mode") & 0o7777
-    entry.uid = _pax_int(pax, "uid", _number(block[108:116], "uid"))
-    entry.gid = _pax_int(pax, "gid", _number(block[116:124], "gid"))
-    entry.size = _pax_int(pax, "size", _number(block[124:136], "size"))
-    entry.mtime_ns = (
-        _pax_time_ns(pax["mtime"]) if pax.get("mtime") else _number(block[136:148], "mtime") * 1_000_000_000
-    )
-    if entry.kind in {CHAR, BLOCK_DEVICE}:
+    entry.link = link or block[157:257].split(b"\0", 1)[0]
+    entry.mode = _repeated_number(block[100:108], "mode") & 0o7777
+    entry.uid = _repeated_number(block[108:116], "uid")
+    entry.gid = _repeated_number(block[116:124], "gid")
+    entry.size = _number(block[124:136], "size")
+    entry.mtime_ns = _number(block[136:148], "mtime") * 1_000_000_000
+    if kind in {CHAR, BLOCK_DEVICE}:
         entry.major = _number(block[329:337], "device number")
         entry.minor = _number(block[337:345], "device number")
+    if pax:
+        _apply_pax(entry, pax)
+    _check(entry)
+    return entry
+
+
+def _apply_pax(entry: Entry, pax: dict[str, bytes]) -> None:
+    entry.link = pax.get("linkpath") or entry.link
+    entry.uid = _pax_int(pax, "uid", entry.uid)
+    entry.gid = _pax_int(pax, "gid", entry.gid)
+    entry.size = _pax_int(pax, "size", entry.size)
+    if pax.get("mtime"):
+        entry.mtime_ns = _pax_time_ns(pax["mtime"])
     for key, value in pax.items():
         if key.startswith(XATTR_PREFIX):
             entry.xattrs[key.removeprefix(XATTR_PREFIX)] = value
-    _check(entry)
-    return entry
+        elif key.startswith("GNU.sparse."):
+            _refuse_sparse(entry)
+
+
+def _refuse_sparse(entry: Entry) -> NoReturn:
+    raise InvalidArgument(f"{entry.label} is stored as a sparse file, which images do not have; pack it without -S")
 
 
 def _name(block: bytes, pax: dict[str, bytes], name: bytes | None) -> bytes:
