@@ -186,3 +186,24 @@ async def test_a_foreign_table_is_left_alone(driver, default):  # noqa: F811
     attachment = await start(driver, A, plain(default), (tcp(),))
     await driver.leave(A, attachment)
     assert [row["chain"]["name"] for row in nft_query("list table ip theirs") if "chain" in row] == ["input"]
+
+
+async def test_a_udp_flow_follows_the_port_to_its_next_container(world, driver, default):  # noqa: F811
+    binding = (PortBinding(container_port=80, protocol="udp", host_port=18053),)
+    client = netns.run_in(world.outside, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    other = netns.run_in(world.outside, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    with client, other:
+        for one in (client, other):
+            one.settimeout(1)
+            one.connect((HOST, 18053 if one is client else 18099))
+        other.send(b"an unrelated flow")
+        for container, body in ((A, b"first"), (B, b"second")):
+            attachment = await start(driver, container, plain(default), binding)
+            world.serve_udp(attachment.sandbox_key, 80, body)
+            client.send(b"?")
+            assert (await asyncio.to_thread(client.recv, 100)).startswith(body)
+            await driver.leave(container, attachment)
+        table = Path("/proc/thread-self/net/nf_conntrack")
+        if table.exists():
+            assert "dport=18099" in table.read_text(), "other flows stay"
+            assert "dport=18053" not in table.read_text()

@@ -1,4 +1,4 @@
-"""One rtnetlink socket: batches of requests in one send, and dumps.
+"""One netlink socket (rtnetlink, if nothing else is said): batches of requests in one send, and dumps.
 
 The kernel handles a batch inside one system call, so a kill -9 leaves all of it done or none. A socket belongs to the
 network namespace of the thread that opened it.
@@ -25,8 +25,8 @@ class NetlinkError(OSError):
 class Netlink:
     """An rtnetlink socket in the namespace of the calling thread. Not for two threads at once."""
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, nl.NETLINK_ROUTE)
+    def __init__(self, protocol: int = nl.NETLINK_ROUTE) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
         self._socket.bind((0, 0))
         for option in (nl.NETLINK_CAP_ACK, nl.NETLINK_EXT_ACK, nl.NETLINK_GET_STRICT_CHK):
             self._socket.setsockopt(nl.SOL_NETLINK, option, 1)

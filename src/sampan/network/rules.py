@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sampan.base import crash, log
 from sampan.base.errors import Unavailable
-from sampan.host import nft
+from sampan.host import netlink_conntrack, nft
 from sampan.model.network import Network
 from sampan.network import firewall, ruleset
 from sampan.network.ruleset import Forward
@@ -49,6 +49,7 @@ class Rules:
             _logger.warning("the nftables table %s is not as it was left (%s): replacing it", self._table, error)
             self._replace()
         crash.point("network.port.after")
+        netlink_conntrack.forget_udp(sorted({row.host_port for row in (*old, *forwards) if row.protocol == "udp"}))
 
     def let_through(self) -> tuple[str, ...]:
         """Ask other people's firewalls for a way through; return in words what stays closed."""
