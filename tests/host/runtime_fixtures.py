@@ -38,6 +38,10 @@ def make_rootfs(path: Path) -> str:
             (path / "bin" / name).symlink_to("busybox")
     (path / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nbob:x:1000:1000::/home/bob:/bin/sh\n")
     (path / "etc/group").write_text("root:x:0:\nbob:x:1000:\nextra:x:2000:bob\n")
+    for name in (path, *path.iterdir()):
+        name.chmod(0o755)
+    for name in (path / "etc").iterdir():
+        name.chmod(0o644)
     return str(path)
 
 

@@ -92,7 +92,7 @@ class Reader:
             source = _open(path)
             if source is None:
                 continue
-            offset, found = _tail_offset(source, left)
+            offset, found = _tail_offset(source, left, newest=path == files[-1])
             left -= found
             if left <= 0 or path == files[0]:
                 source.seek(offset)
@@ -121,8 +121,11 @@ def _open(path: str) -> BinaryIO | None:
         return None
 
 
-def _tail_offset(source: BinaryIO, wanted: int) -> tuple[int, int]:
-    """Return (where the last `wanted` lines begin, how many there are): a line is what ends with tag F."""
+def _tail_offset(source: BinaryIO, wanted: int, *, newest: bool) -> tuple[int, int]:
+    """Return (where the last `wanted` lines begin, how many there are).
+
+    A line is what ends with tag F, and in the newest file also what stands last.
+    """
     size = os.fstat(source.fileno()).st_size
     if size == 0 or wanted <= 0:
         return size, 0
@@ -130,7 +133,7 @@ def _tail_offset(source: BinaryIO, wanted: int) -> tuple[int, int]:
         end, found = size, 0
         while end > 0:
             begin = view.rfind(b"\n", 0, end - 1) + 1
-            ends_line = view[begin + _TAG_AT : begin + _TAG_AT + 1] == b"F" or (end == size and found == 0)
+            ends_line = view[begin + _TAG_AT : begin + _TAG_AT + 1] == b"F" or (newest and end == size)
             if ends_line:
                 if found == wanted:
                     return end, found

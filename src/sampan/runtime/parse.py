@@ -92,7 +92,7 @@ def failure(output: str, program: str) -> Failure:
         return Failure(f'exec: "{match[1] or match[2]}": executable file not found in $PATH', 127)
     if "no such file or directory" in lower and ("exec" in lower or "executable" in lower or program in text):
         return Failure(f'exec: "{program}": stat {program}: no such file or directory', 127)
-    if "permission denied" in lower and ("exec" in lower or program in text):
+    if "open executable" in lower or ("permission denied" in lower and ("exec" in lower or program in text)):
         return Failure(f'exec: "{program}": permission denied', 126)
     if "is a directory" in lower:
         return Failure(f'exec: "{program}": is a directory', 126)

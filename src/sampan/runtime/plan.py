@@ -183,10 +183,7 @@ def _default_mounts(launch: LaunchSpec) -> list[dict[str, Any]]:
     for destination, kind, source, options in oci_runtime.MOUNTS:
         if spec.security.privileged and destination.startswith("/sys"):
             options = tuple(option for option in options if option != "ro")
-        if destination == "/dev/mqueue" and spec.namespaces.ipc == "host":
-            rows.append(_mount(destination, "bind", destination, ("rbind", "nosuid", "noexec", "nodev")))
-        else:
-            rows.append(_mount(destination, kind, source, options))
+        rows.append(_mount(destination, kind, source, options))
     return rows + _shm(launch)
 
 
