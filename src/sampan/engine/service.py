@@ -653,8 +653,10 @@ class ContainerEngine:
         )
 
     async def disk_usage(self) -> DiskUsage:
-        containers = {c.id: await self._parts.snapshotter.size_bytes(c.id) for c in self._registry.containers.values()}
-        volumes = {v.name: await self._volumes.size_bytes(v) for v in self._registry.volumes.values()}
+        containers = {
+            c.id: await self._parts.snapshotter.size_bytes(c.id) for c in list(self._registry.containers.values())
+        }
+        volumes = {v.name: await self._volumes.size_bytes(v) for v in list(self._registry.volumes.values())}
         counts: dict[str, int] = {}
         sizes: dict[str, int] = {}
         images = self.images.list()
