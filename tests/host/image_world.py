@@ -57,6 +57,7 @@ class World:
         for row in reversed(mounts_below(os.path.realpath(self.root))):
             unmount(row.target)
         self.snapshots.close()
+        self.store._threads.shutdown()
 
 
 def root_only() -> str:

@@ -124,11 +124,11 @@ def decode(data: bytes, kind: type[T], what: str) -> T:
 
 def decode_manifest(data: bytes) -> oci.Manifest:
     """Return a checked image manifest (OCI or Docker v2)."""
-    manifest = decode(data, oci.Manifest, "image manifest")
-    if manifest.schema_version != 2:
+    if decode(data, oci.Versioned, "image manifest").schema_version != 2:
         raise InvalidArgument(
             "the image has a manifest of the old schema 1, which is not supported: push it anew with a current client"
         )
+    manifest = decode(data, oci.Manifest, "image manifest")
     if len(manifest.layers) > MAX_LAYERS:
         raise InvalidArgument(f"max depth exceeded: the image has {len(manifest.layers)} layers, at most {MAX_LAYERS}")
     _check_descriptor(manifest.config)

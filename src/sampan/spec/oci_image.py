@@ -72,6 +72,10 @@ class Descriptor(Wire, frozen=True, kw_only=True):
     urls: tuple[str, ...] | None = None
 
 
+class Versioned(Wire, frozen=True, kw_only=True):
+    schema_version: int = 2
+
+
 class Manifest(Wire, frozen=True, kw_only=True, omit_defaults=False):
     schema_version: int = 2
     media_type: str = OCI_MANIFEST
