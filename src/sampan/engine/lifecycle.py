@@ -24,6 +24,7 @@ from sampan.engine.plan import log_limits, parse_signal, restart_delay
 from sampan.engine.registry import Registry, delete
 from sampan.engine.rootfs import Rootfs
 from sampan.engine.tasks import Tasks
+from sampan.engine.teardown import Teardowns
 from sampan.engine.waiters import Waiters
 from sampan.model.container import Container, Phase, move, with_state
 from sampan.model.volume import Volume
@@ -33,7 +34,6 @@ from sampan.store.port import Write
 
 _log = log.get("engine")
 _STOP_TIMEOUT_S = 10
-_TEARDOWN_TRIES = 5
 _RUNNING = (Phase.RUNNING, Phase.PAUSED)
 
 
@@ -51,6 +51,7 @@ class Lifecycle:
         health: HealthMonitor,
         attachments: Attachments,
         waiters: Waiters,
+        teardowns: Teardowns,
         tasks: Tasks,
         clock: Clock,
     ) -> None:
@@ -63,10 +64,10 @@ class Lifecycle:
         self._health = health
         self._attachments = attachments
         self._waiters = waiters
+        self._teardowns = teardowns
         self._tasks = tasks
         self._clock = clock
         self._watchers = Tasks()
-        self._teardowns: dict[str, asyncio.Task[None]] = {}
         self._restarts: dict[str, asyncio.Task[None]] = {}
         self.closing = False
 
@@ -93,7 +94,7 @@ class Lifecycle:
             raise Conflict("cannot start a paused container, try unpause instead")
         if phase in (Phase.REMOVING, Phase.DEAD):
             raise Conflict("container is marked for removal and cannot be started")
-        await self.torn_down(container.id)
+        await self._teardowns.wait(container.id)
         attachment = self._connections.reserve(container)
         try:
             starting = await self._registry.save(
@@ -200,7 +201,7 @@ class Lifecycle:
                 finished_at_ns=self._clock.now_ns() if container.state.started_at_ns else 0,
             )
         )
-        await self._teardown(container, keep_layer=not container.spec.auto_remove)
+        await self._teardowns.run(container, keep_layer=not container.spec.auto_remove)
         if container.spec.auto_remove:
             await self._forget(failed, volumes=True)
         else:
@@ -245,7 +246,7 @@ class Lifecycle:
         await self._record_end(gone, volumes, removing=removing)
         self._tell_end(container, exited, removing=removing)
         self._waiters.ended(container.id, exited, restarting=delay is not None, removed=removing)
-        self._begin_teardown(container, keep_layer=not removing)
+        self._teardowns.begin(container, keep_layer=not removing)
         if removing:
             self._health.forget(container.id)
             for volume in volumes:
@@ -277,49 +278,6 @@ class Lifecycle:
             self._network_event("disconnect", endpoint.network_id, endpoint.network_name, container)
         if removing:
             self.emit("destroy", container)
-
-    def _begin_teardown(self, container: Container, *, keep_layer: bool) -> asyncio.Task[None]:
-        """Free the host of a container in the background; later work on the same container waits for it."""
-        task = self._tasks.spawn(self._teardown(container, keep_layer=keep_layer), f"tear down {container.short_id}")
-        self._teardowns[container.id] = task
-        task.add_done_callback(lambda done: self._forget_teardown(container.id, done))
-        return task
-
-    def _forget_teardown(self, container_id: str, done: asyncio.Task[None]) -> None:
-        if self._teardowns.get(container_id) is done:
-            del self._teardowns[container_id]
-
-    async def torn_down(self, container_id: str) -> None:
-        """Return when no teardown of this container is under way."""
-        if (task := self._teardowns.get(container_id)) is not None:
-            await asyncio.wait([task])
-
-    def teardowns_under_way(self) -> bool:
-        return bool(self._teardowns)
-
-    async def _teardown(self, container: Container, *, keep_layer: bool) -> None:
-        """Remove everything of a container from the host, trying each part again for a while; then say what is left."""
-        steps: list[tuple[str, Coroutine[Any, Any, None]]] = []
-        for attempt in range(_TEARDOWN_TRIES):
-            steps = [
-                ("network", self._connections.leave(container)),
-                ("processes", self._runtime.delete(container.id)),
-                ("shared memory", self._machine.unmount_shm(container.id)),
-            ]
-            failures = await _run_all(steps)
-            # The root can be unmounted only when nothing runs in it.
-            steps = [("root", self._rootfs.unmount(container) if keep_layer else self._rootfs.remove(container))]
-            if not keep_layer:
-                steps += [
-                    ("logs", self._runtime.remove_logs(container.id)),
-                    ("files", self._machine.discard(container.id)),
-                ]
-            failures += await _run_all(steps)
-            if not failures:
-                return
-            _log.warning("teardown of %s, try %d: %s", container.short_id, attempt + 1, "; ".join(failures))
-            await asyncio.sleep(0.1 * 2**attempt)
-        _log.error("container %s left something on the host; `sampan ledger` names it", container.short_id)
 
     # --- restart policy -----------------------------------------------------------------------------------------------
 
@@ -505,19 +463,13 @@ class Lifecycle:
     async def _forget(self, container: Container, *, volumes: bool) -> None:
         doomed = self._anonymous_volumes(container) if volumes else ()
         writes: tuple[Write, ...] = tuple(map(delete, doomed))
-        before = self._teardowns.get(container.id)
         await self._registry.forget(container, *writes)
         self._registry.hide(*doomed)
         self._attachments.fail(container.id)
         self._waiters.removed(container.id, Exit(code=container.state.exit_code, error=container.state.error))
-        self._tasks.spawn(self._sweep(container, before), f"remove {container.short_id}")
+        self._teardowns.begin(container, keep_layer=False)
         for volume in doomed:
             self._tasks.spawn(self._rootfs.remove_volume(volume), f"remove volume {volume.name}")
-
-    async def _sweep(self, container: Container, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait([before])
-        await asyncio.wait([self._begin_teardown(container, keep_layer=False)])
 
     def _anonymous_volumes(self, container: Container) -> tuple[Volume, ...]:
         """Return the container's unnamed volumes that no other container mounts."""
@@ -567,14 +519,3 @@ def _detached(container: Container) -> Container:
         for e in container.state.endpoints
     )
     return with_state(container, pid=0, pid_start_ticks=0, endpoints=endpoints, ports=(), sandbox_key="")
-
-
-async def _run_all(steps: list[tuple[str, Coroutine[Any, Any, None]]]) -> list[str]:
-    """Run every step to its end, whatever the others do; returns what failed."""
-    failures = []
-    for name, step in steps:
-        try:
-            await step
-        except Exception as error:
-            failures.append(f"{name}: {error}")
-    return failures

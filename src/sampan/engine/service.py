@@ -27,6 +27,7 @@ from sampan.engine.registry import Registry, put
 from sampan.engine.rootfs import Rootfs
 from sampan.engine.stats import Sampler
 from sampan.engine.tasks import Tasks
+from sampan.engine.teardown import Teardowns
 from sampan.engine.volumes import VolumeService
 from sampan.engine.waiters import Waiters
 from sampan.image.port import Change, Credentials, Images, Progress, Snapshotter
@@ -107,6 +108,7 @@ class ContainerEngine:
             self._registry, parts.runtime, self._image_of, self._emit, parts.new_id, self._tasks, parts.clock
         )
         self._attachments = Attachments(parts.runtime)
+        self._teardowns = Teardowns(parts.runtime, self._rootfs, self._connections, parts.machine, self._tasks)
         self._lifecycle = Lifecycle(
             self._registry,
             parts.runtime,
@@ -117,6 +119,7 @@ class ContainerEngine:
             self._health,
             self._attachments,
             self._waiters,
+            self._teardowns,
             self._tasks,
             parts.clock,
         )
@@ -621,7 +624,7 @@ class ContainerEngine:
 
     def teardowns_under_way(self) -> bool:
         """Whether parts of ended containers are still being removed from the host."""
-        return self._lifecycle.teardowns_under_way()
+        return self._teardowns.under_way()
 
     @cached_property
     def _runtime_info(self) -> RuntimeInfo:
