@@ -8,7 +8,7 @@ import pytest
 
 from conformance.network import default_network
 from host.network_world import World
-from sampan.network import survey
+from sampan.host import netns
 from sampan.network.linux import LinuxNetworkDriver
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces")
@@ -20,7 +20,7 @@ def world(tmp_path):
         world.tag = secrets.token_hex(3)
         world.exec_root = tmp_path / "exec"
         yield world
-        survey.remove_all(world.exec_root, world.tag)
+        netns.remove_directory(world.exec_root / "netns")  # the rest goes with the world
 
 
 @pytest.fixture

@@ -33,14 +33,14 @@ def ensure(netlink: Netlink, network: Network, alias: str) -> query.Link:
         link = query.link(netlink, network.bridge)
     if link is None or link.kind != "bridge":
         raise Conflict(f"interface {network.bridge} is on the host and is not a bridge: choose another bridge name")
-    _address(netlink, link, network)
+    _address(netlink, link, network, own=link.alias == alias)
     _sysctls(network)
     netlink.batch(message.link_set(network.bridge, up=True, mtu=options.mtu))
     crash.point("network.bridge.up.after")
     return link
 
 
-def _address(netlink: Netlink, link: query.Link, network: Network) -> None:
+def _address(netlink: Netlink, link: query.Link, network: Network, *, own: bool) -> None:
     """Give the bridge its gateway addresses; on a bridge of ours, no others."""
     wanted = {
         str(ipaddress.ip_interface(f"{subnet.gateway}/{ipaddress.ip_network(subnet.subnet).prefixlen}"))
@@ -48,7 +48,7 @@ def _address(netlink: Netlink, link: query.Link, network: Network) -> None:
     }
     present = {row.interface: row.value for row in query.addresses(netlink) if row.index == link.index}
     crash.point("network.bridge.address.before")
-    if link.alias:
+    if own:
         stale = [value for text, value in present.items() if text not in wanted and not value.ip.is_link_local]
         netlink.batch(*(message.address_delete(link.index, value) for value in stale))
     missing = sorted(wanted - present.keys())

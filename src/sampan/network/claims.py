@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from sampan.base.errors import Conflict, Exhausted, InvalidArgument, Unsupported
@@ -86,8 +86,7 @@ class PortClaims:
     def _claim(self, owner: str, binding: PortBinding, default: str, *, to_ipv6: bool) -> list[PublishedPort]:
         _check(binding)
         hosts = self._hosts(binding, default, to_ipv6=to_ipv6)
-        ports = self._candidates(binding)
-        for port in ports:
+        for port in self._candidates(binding):
             keys = [(host, binding.protocol, port) for host in hosts]
             error = self._take_all(owner, keys)
             if error is None:
@@ -95,28 +94,34 @@ class PortClaims:
                     PublishedPort(
                         container_port=binding.container_port, protocol=binding.protocol, host_ip=host, host_port=port
                     )
-                    for host, _, _ in keys
+                    for host in hosts
                 ]
-            if len(ports) == 1:
+            if binding.host_port and binding.host_port_end <= binding.host_port:
                 raise error
-        first, last = ports[0], ports[-1]
+        first, last = (binding.host_port, binding.host_port_end) if binding.host_port else (self._low, self._high)
         raise Exhausted(f"Bind for {_shown(hosts[0])}:{first}-{last} failed: all ports are allocated")
 
     def _hosts(self, binding: PortBinding, default: str, *, to_ipv6: bool) -> list[str]:
         host = binding.host_ip or default
         if host:
+            if ":" in host and binding.protocol == "udp" and not to_ipv6:
+                raise Unsupported(
+                    f"UDP port {binding.container_port} on [{host}]: the container has no IPv6 address, and UDP is not "
+                    "relayed from IPv6 to IPv4; use an IPv4 host address or a network with --ipv6"
+                )
             return [str(ipaddress.ip_address(host))]
         # Without a proxy of its own, UDP over IPv6 reaches only a container that has an IPv6 address.
         reachable = self._ipv6 and (binding.protocol == "tcp" or to_ipv6)
         return ["0.0.0.0", "::"] if reachable else ["0.0.0.0"]
 
-    def _candidates(self, binding: PortBinding) -> list[int]:
+    def _candidates(self, binding: PortBinding) -> Iterator[int]:
         if binding.host_port:
-            return list(range(binding.host_port, max(binding.host_port, binding.host_port_end) + 1))
-        start = self._next
-        count = self._high - self._low + 1
-        self._next = self._low + (start - self._low + 1) % count
-        return [self._low + (start - self._low + step) % count for step in range(min(count, 4096))]
+            yield from range(binding.host_port, max(binding.host_port, binding.host_port_end) + 1)
+            return
+        for _ in range(self._high - self._low + 1):
+            candidate = self._next
+            self._next = candidate + 1 if candidate < self._high else self._low
+            yield candidate
 
     def _take_all(self, owner: str, keys: list[Key]) -> Conflict | None:
         taken: list[Key] = []

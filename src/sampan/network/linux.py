@@ -16,10 +16,10 @@ from typing import TypeVar
 import msgspec
 
 from sampan.base import ids, log
-from sampan.base.errors import Internal, SampanError
+from sampan.base.errors import Internal, NotFound, SampanError, Unavailable
 from sampan.base.ids import IdSource
 from sampan.host import netlink_query as query
-from sampan.host import netns
+from sampan.host import netns, nft
 from sampan.host.netlink import Netlink
 from sampan.model.container import Endpoint, EndpointSpec, PortBinding, PublishedPort
 from sampan.model.network import Network
@@ -184,7 +184,8 @@ class LinuxNetworkDriver:
         """Make what was reserved. For a slot without ports there is nothing left to do."""
         by_id = {network.id: network for network in networks}
         self._networks.update(by_id)
-        self._attached[container_id] = attachment
+        if self._attached.get(container_id) == attachment and netns.exists(attachment.sandbox_key):
+            return attachment  # done before
         forwards = self._forwards(attachment)
         taken = attachment.slot in self._slots and netns.exists(attachment.sandbox_key)
         if not taken or forwards:
@@ -192,6 +193,7 @@ class LinuxNetworkDriver:
         self._slots.pop(attachment.slot, None)
         await self._serve(container_id, attachment)
         await self._resolve(container_id, attachment)
+        self._attached[container_id] = attachment
         return attachment
 
     def _join(
@@ -232,16 +234,17 @@ class LinuxNetworkDriver:
         return tuple(found)
 
     async def _serve(self, container_id: str, attachment: Attachment) -> None:
-        """Stand behind the IPv6 TCP ports: [::1] cannot be led away by a rule."""
+        """Stand behind the TCP ports that no rule leads away: [::1], and an IP version that the container lacks."""
         target = exit_endpoint(attachment.endpoints, self._networks)
         if target is None:
             return
         held = self._reservations.ports.held(container_id)
+        targets = tuple(address for address in (target.ipv6, target.ipv4) if address)
         for port in attachment.ports:
-            key = (port.host_ip, port.protocol, port.host_port)
-            behind = held.get(key)
-            if ":" in port.host_ip and port.protocol == "tcp" and isinstance(behind, SocketHeld):
-                await behind.serve(target.ipv4 or target.ipv6, port.container_port)
+            behind = held.get((port.host_ip, port.protocol, port.host_port))
+            relayed = port.protocol == "tcp" and (":" in port.host_ip or not target.ipv4)
+            if relayed and isinstance(behind, SocketHeld):
+                await behind.serve(targets, port.container_port)
 
     async def _resolve(self, container_id: str, attachment: Attachment) -> None:
         """Answer names inside of a container that is on a user-defined network."""
@@ -424,7 +427,12 @@ class LinuxNetworkDriver:
     # threads
 
     async def _run(self, function: Callable[..., T], *arguments: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, lambda: function(*arguments))
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._worker, lambda: function(*arguments))
+        except FileNotFoundError as error:
+            raise NotFound(f"no network namespace {error.filename}: the container does not run") from error
+        except (OSError, nft.NftError) as error:
+            raise Unavailable(f"network: {error}") from error
 
     def _netlink(self) -> Netlink:
         netlink: Netlink | None = getattr(self._local, "netlink", None)

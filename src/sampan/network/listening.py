@@ -20,8 +20,8 @@ class SocketHeld:
         self._server: asyncio.Server | None = None
         self._relays: set[asyncio.Task[None]] = set()
 
-    async def serve(self, host: str, port: int) -> None:
-        """Relay connections to `host`:`port`."""
+    async def serve(self, targets: tuple[str, ...], port: int) -> None:
+        """Relay connections to `port` of the first of `targets` that takes them."""
         if self._server is not None:
             self._server.close()
 
@@ -30,7 +30,7 @@ class SocketHeld:
             if task is not None:
                 self._relays.add(task)
                 task.add_done_callback(self._relays.discard)
-            await _relay(reader, writer, host, port)
+            await _relay(reader, writer, targets, port)
 
         self._server = await asyncio.start_server(accept, sock=self._socket.dup())
 
@@ -81,22 +81,31 @@ def has_ipv6() -> bool:
     return True
 
 
-async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int) -> None:
-    try:
-        far_reader, far_writer = await asyncio.open_connection(host, port)
-    except OSError as error:
-        _logger.debug("proxy to %s:%d: %s", host, port, error)
+async def _relay(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, targets: tuple[str, ...], port: int
+) -> None:
+    far = await _open_first(targets, port)
+    if far is None:
         writer.transport.abort()
         return
     try:
         async with asyncio.TaskGroup() as both:
-            both.create_task(_copy(reader, far_writer))
-            both.create_task(_copy(far_reader, writer))
+            both.create_task(_copy(reader, far[1]))
+            both.create_task(_copy(far[0], writer))
     except* OSError:
         pass  # either end broke the connection: so does the other
     finally:
-        for side in (writer, far_writer):
+        for side in (writer, far[1]):
             side.close()
+
+
+async def _open_first(targets: tuple[str, ...], port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    for target in targets:
+        try:
+            return await asyncio.open_connection(target, port)
+        except OSError as error:
+            _logger.debug("relay to %s port %d: %s", target, port, error)
+    return None
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

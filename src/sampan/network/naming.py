@@ -37,6 +37,10 @@ class Names(Struct, frozen=True, kw_only=True):
         """The host's end of a container's interface."""
         return f"{self.veth_prefix}{endpoint.slot or endpoint.endpoint_id[:8]}"
 
+    def is_veth(self, name: str) -> bool:
+        """Return whether an interface's name is one that `veth` gives."""
+        return name.startswith(self.veth_prefix) and len(name) == len(self.veth_prefix) + 8
+
     def sandbox(self, container_id: str) -> str:
         """The namespace file of a container that has no slot."""
         return container_id[:12]

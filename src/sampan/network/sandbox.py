@@ -175,6 +175,12 @@ def mend(netlink: Netlink, names: Names, networks: dict[str, Network], attachmen
         for endpoint in attachment.endpoints:
             veth = present.get(names.veth(endpoint))
             network = networks.get(endpoint.network_id)
-            bridge = present.get(network.bridge) if network is not None else None
-            if veth is not None and bridge is not None and veth.master != bridge.index:
-                netlink.batch(message.link_set(veth.name, master=bridge.index, up=True))
+            if veth is None or network is None:
+                continue
+            bridge = present.get(network.bridge)
+            if bridge is not None and veth.master != bridge.index:
+                netlink.batch(
+                    message.link_set(veth.name, master=bridge.index, up=True),
+                    message.bridge_port(veth.name, hairpin=True, isolated=not bridge_options(network).icc),
+                    message.fdb_add(veth.index, endpoint.mac),
+                )

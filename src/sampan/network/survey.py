@@ -27,7 +27,7 @@ def survey(exec_root: Path, tag: str) -> dict[str, list[str]]:
         placed = query.addresses(netlink)
     by_index = {link.index: link for link in links}
     bridges = {link.index: link.name for link in links if link.alias == names.alias}
-    veths = [link for link in links if link.name.startswith(names.veth_prefix) and link.kind == "veth"]
+    veths = [link for link in links if names.is_veth(link.name) and link.kind == "veth"]
     files = sorted(path.name for path in (exec_root / "netns").glob("*"))
     tables, elements = _rules(names.table)
     return {
@@ -79,5 +79,5 @@ def remove_all(exec_root: Path, tag: str) -> None:
     netns.remove_directory(exec_root / "netns")
     with Netlink() as netlink:
         for link in query.links(netlink):
-            if link.alias == names.alias or (link.name.startswith(names.veth_prefix) and link.kind == "veth"):
+            if link.alias == names.alias or (names.is_veth(link.name) and link.kind == "veth"):
                 netlink.batch(message.link_delete(link.name), ignore={errno.ENODEV})
