@@ -186,9 +186,11 @@ class Dispatcher:
             if status >= 500 and status not in (501, 503):
                 _logger.warning("%s %s: %s", request.method, request.path, error)
             return error_response(status, message_of(error))
-        except (asyncio.CancelledError, ConnectionError):
+        except asyncio.CancelledError:
             raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+                return Taken()  # the client left: nobody is there to be answered
             _logger.exception("%s %s failed", request.method, request.path)
             return error_response(500, "internal error: a defect of Sampan; its daemon's log has the details")
 
