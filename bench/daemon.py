@@ -105,7 +105,7 @@ def sampan(fence: Fence, prefix: Sequence[str] = ()) -> Daemon:
     if not prefix and not os.access(SAMPAN, os.X_OK):
         raise Missing(f"no {SAMPAN}: run `make setup`, or set SAMPAN_BENCH_SAMPAN")
     root = fence.root
-    argv = [*(prefix or [SAMPAN]), "daemon", "--data-root", str(root / "data"), "--exec-root", str(root / "exec")]
+    argv = [*(prefix or [SAMPAN]), "daemon", "--data-root", str(root / "data"), "--exec-root", str(fence.exec_root)]
     argv += ["-H", f"unix://{root / 'd.sock'}", "--pidfile", str(root / "pid"), "--bridge", "sampanbench0"]
     argv += ["--bip", SAMPAN_CIDR]
     # a shell's wish to write no bytecode would charge each start with a compiler that no installed daemon runs
@@ -118,7 +118,7 @@ def docker(fence: Fence, peer: Peer, *, live_restore: bool = False) -> Daemon:
     root = fence.root
     (root / "daemon.json").write_text("{}")
     argv = [peer.dockerd, "--config-file", str(root / "daemon.json"), "--data-root", str(root / "data")]
-    argv += ["--exec-root", str(root / "exec"), "-H", f"unix://{root / 'd.sock'}", "--pidfile", str(root / "pid")]
+    argv += ["--exec-root", str(fence.exec_root), "-H", f"unix://{root / 'd.sock'}", "--pidfile", str(root / "pid")]
     argv += ["--bip", DOCKER_CIDR, "--storage-driver", "overlay2", "--cgroup-parent", f"/{fence.tag}"]
     argv += ["--live-restore"] if live_restore else []
     env = {"PATH": peer.path, "HOME": str(root), "TMPDIR": str(root)}

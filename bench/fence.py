@@ -22,7 +22,10 @@ from bench import process
 
 BASE = Path(os.environ.get("SAMPAN_BENCH_ROOT", "/var/tmp"))
 PREFIX = "sampan-bench-"
-HOLDER = "ip link set lo up && echo $$ && exec sleep infinity"
+HOLDER = (
+    'ip link set lo up && mkdir "$0" && mount -t tmpfs -o mode=0755 sampan-bench "$0" && echo $$ && exec sleep infinity'
+)
+"""The exec root is in memory, as /run is on a usual machine."""
 
 
 class Fence:
@@ -31,11 +34,16 @@ class Fence:
     def __init__(self, name: str) -> None:
         self.root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{name}-", dir=BASE))
         self._lock = _locked(self.root)
-        argv = ["unshare", "--net", "--mount", "--propagation", "slave", "sh", "-c", HOLDER]
+        argv = ["unshare", "--net", "--mount", "--propagation", "slave", "sh", "-c", HOLDER, str(self.exec_root)]
         self._sleeper = subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
         assert self._sleeper.stdout is not None
         self.holder = int(self._sleeper.stdout.readline())
         (self.root / "holder").write_text(f"{self.holder} {process.start_ticks(self.holder)}")
+
+    @property
+    def exec_root(self) -> Path:
+        """A folder in memory that only programs inside see the content of."""
+        return self.root / "exec"
 
     @property
     def tag(self) -> str:

@@ -58,7 +58,12 @@ def big() -> Big:
     layer = io.BytesIO()
     chosen = _selection(Path("/usr"))
     with tarfile.open(fileobj=layer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for path, status in chosen:
+        folders: set[Path] = set()
+        for path, status in sorted(chosen, key=lambda pair: pair[0]):
+            for folder in reversed([*path.parents][:-1]):  # as in any real layer, a directory stands ahead of its files
+                if folder not in folders:
+                    folders.add(folder)
+                    tar.addfile(_entry(str(folder).lstrip("/"), tarfile.DIRTYPE, 0o755))
             entry = _entry(str(path).lstrip("/"), tarfile.REGTYPE, stat.S_IMODE(status.st_mode) & 0o755, status.st_size)
             with path.open("rb") as source:
                 tar.addfile(entry, source)
