@@ -5,7 +5,6 @@ Spec: OCI image-spec 1.1, image-layout.md.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import secrets
@@ -13,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sampan.base import crash
-from sampan.base.errors import DataLoss, Exhausted, NotFound
+from sampan.base.errors import DataLoss, NotFound
+from sampan.host.disk import told_when_full
 from sampan.host.pipe import READ_BYTES
 from sampan.image.parse import MAX_DOCUMENT_BYTES, digest_of
 from sampan.spec import oci_image as oci
@@ -117,13 +117,9 @@ class BlobWriter:
         self._hasher.update(chunk)
         self.size += len(chunk)
         done = 0
-        try:
+        with told_when_full("cannot store the image"):
             while done < len(chunk):
                 done += os.write(self._fd, chunk[done:] if done else chunk)
-        except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise Exhausted("no space left for images: free some space and try again") from error
-            raise
 
     @property
     def digest(self) -> str:

@@ -16,6 +16,7 @@ import msgspec
 from sampan.base import crash
 from sampan.host import syscalls
 from sampan.host.compression import Limits, decompress
+from sampan.host.disk import told_when_full
 from sampan.host.pipe import in_second_thread
 from sampan.host.remove import remove_tree
 from sampan.host.tarstream import TarStream
@@ -116,7 +117,8 @@ class LayerStore:
             return known
         self._inherit(staged, below)
         record = LayerRecord(diff_id=staged.diff_id, blob=blob, size_bytes=staged.size_bytes)
-        (staged.path / _RECORD).write_bytes(msgspec.json.encode(record))
+        with told_when_full("cannot unpack the image"):
+            (staged.path / _RECORD).write_bytes(msgspec.json.encode(record))
         remove_tree(str(self.directory(chain)))  # an incomplete one, from before a crash
         crash.point("image.layer.before")
         os.rename(staged.path, self.directory(chain))

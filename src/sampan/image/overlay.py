@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from sampan.base import crash, log
 from sampan.base.errors import InvalidArgument, NotFound
+from sampan.host.disk import told_when_full
 from sampan.host.mount import mounts_below, unmount
 from sampan.host.overlay import boot_id, forgive_volatile, mount_overlay, was_volatile
 from sampan.host.remove import remove_tree
@@ -93,9 +94,10 @@ class OverlaySnapshotter:
         if writable.exists():
             self._check_survived(container_id, writable)
         crash.point("image.snapshot.before")
-        _make_writable(writable, lowers[0])
-        if volatile:
-            (writable / "boot").write_text(self._boot_id)
+        with told_when_full("cannot make a writable layer"):
+            _make_writable(writable, lowers[0])
+            if volatile:
+                (writable / "boot").write_text(self._boot_id)
         crash.point("image.mount.before")
         mount_overlay(lowers, writable / "diff", writable / "work", merged, volatile=volatile)
         crash.point("image.mount.after")

@@ -159,13 +159,17 @@ def _check_descriptor(descriptor: oci.Descriptor) -> None:
 
 
 def document_kind(data: bytes, media_type: str = "") -> str:
-    """Return "index" or "manifest", by the media type or else by what is in it."""
-    if media_type in oci.INDEX_TYPES:
-        return "index"
-    if media_type in oci.MANIFEST_TYPES:
-        return "manifest"
-    raw = decode(data, dict, "image manifest")
-    return "index" if "manifests" in raw and "layers" not in raw else "manifest"
+    """Return "index" or "manifest", by the media type or else by what is in it.
+
+    A document that could be read as either is refused: two readers would run two different images.
+    """
+    raw = decode(data, dict[str, msgspec.Raw], "image manifest")
+    has_index, has_manifest = "manifests" in raw, "layers" in raw or "config" in raw
+    if has_index and has_manifest:
+        raise InvalidArgument("the document is both an image index and an image manifest: refused as ambiguous")
+    if (media_type in oci.INDEX_TYPES and has_manifest) or (media_type in oci.MANIFEST_TYPES and has_index):
+        raise InvalidArgument(f"the document is not of the type that it was announced as: {media_type}")
+    return "index" if has_index or media_type in oci.INDEX_TYPES else "manifest"
 
 
 def decode_config(data: bytes) -> oci.ImageDocument:
