@@ -29,17 +29,19 @@ BARS: dict[str, Bar] = {
     "restart-100": Bar("<= 1.0 s", absolute=1.0),
     "load-200mb": Bar(">= 1.5x dockerd's rate", 1.5, higher=True),
 }
-"""In the order in which they are told. Bars are for crun; runc is told beside."""
+"""In the order in which they are told."""
+RUNTIME, PEER = "crun", "dockerd"
+"""Bars are for this runtime beside any peer of this name. Others are told beside them without a verdict."""
 
 
 def reached(result: Result) -> bool | None:
-    """Return whether the bar of this measure is reached; None when there is no bar or nothing to compare with."""
+    """Return whether the bar of this measure is reached; None when there is none for this runtime or beside this peer."""
     bar = BARS.get(result.measure)
-    if bar is None:
+    if bar is None or result.runtime not in ("", RUNTIME):
         return None
     if bar.absolute is not None:
         return result.value <= bar.absolute
-    if bar.ratio is None or result.ratio is None:
+    if bar.ratio is None or result.ratio is None or not result.peer.startswith(PEER):
         return None
     good = result.ratio >= bar.ratio if bar.higher else result.ratio <= bar.ratio
     if bar.p99_ratio is not None and result.p99 is not None and result.peer_p99:

@@ -72,7 +72,7 @@ class Fence:
 
     def close(self) -> None:
         """End everything that came from inside and remove the folder."""
-        _end(self.holder, self.tag)
+        _end(self.holder, self.root)
         self._sleeper.wait()
         if self._sleeper.stdout is not None:
             self._sleeper.stdout.close()
@@ -96,7 +96,7 @@ def sweep() -> list[str]:
                 (root / "holder").read_text().partition(" ") if (root / "holder").exists() else ("0", "", "0")
             )
             if int(pid) and process.start_ticks(int(pid)) == int(ticks):
-                _end(int(pid), root.name)
+                _end(int(pid), root)
             shutil.rmtree(root)
             os.close(lock)
             swept.append(root.name)
@@ -114,7 +114,7 @@ def _locked(root: Path) -> int:
     return handle
 
 
-def _end(holder: int, tag: str) -> None:
+def _end(holder: int, root: Path) -> None:
     """Kill all in the holder's namespaces with their descendants, the holder last, and remove their cgroups."""
     homes = {kind: process.namespace(holder, kind) for kind in ("net", "mnt")}
     ours = process.cgroups(os.getpid())
@@ -134,18 +134,16 @@ def _end(holder: int, tag: str) -> None:
         for pid in found:
             process.kill(pid)
     process.kill(holder)
-    _remove_cgroups(left, tag)
+    _remove_cgroups(left, root)
 
 
-def _remove_cgroups(left: set[str], tag: str) -> None:
-    """Remove the groups of processes that were killed, and all below the fence's own name. Groups in use stay."""
+def _remove_cgroups(left: set[str], root: Path) -> None:
+    """Remove the groups of processes that were killed, and all below the daemons' own names. Groups in use stay."""
     mounts = [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()]
-    wanted = {mount / tag for mount in mounts} | {
-        mount / line.partition(":")[2].lstrip("/") for line in left for mount in mounts
-    }
-    for top in wanted:
-        if top in mounts or not top.is_dir():
-            continue
+    names = {line.partition(":")[2].lstrip("/") for line in left} | {root.name}
+    if (root / "data" / "tag").exists():  # Sampan's
+        names.add("sampan-" + (root / "data" / "tag").read_text()[:6])
+    for top in (mount / name for mount in mounts for name in names if name):
         for folder, _, _ in os.walk(top, topdown=False):
             with contextlib.suppress(OSError):
                 os.rmdir(folder)

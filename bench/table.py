@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bench.bars import BARS, reached
+from bench.bars import BARS, PEER, reached
 from bench.result import Result
 
 
@@ -15,9 +15,10 @@ def results(lines: Iterable[Result]) -> str:
 
 
 def compare(lines: Iterable[Result]) -> str:
-    """Return the lines that stand beside a peer with a bar, judged, in the order of the bars."""
+    """Return the lines that stand beside dockerd or alone, judged, in the order of the bars."""
     order = list(BARS)
-    judged = sorted((line for line in lines if line.measure in BARS), key=lambda line: order.index(line.measure))
+    beside = (line for line in lines if line.measure in BARS and (not line.peer or line.peer.startswith(PEER)))
+    judged = sorted(beside, key=lambda line: order.index(line.measure))
     head = ["measure", "runtime", "unit", "sampan", "p99", "peer", "value", "p99", "ratio", "runs", "reach", "reached"]
     return _grid(head, [[*_row(line), BARS[line.measure].reach, _verdict(line)] for line in judged])
 

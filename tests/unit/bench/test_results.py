@@ -50,11 +50,15 @@ def test_no_peer_gives_a_line_without_ratio() -> None:
         ({"measure": "create-start", "ratio": 0.1, "p99": 60.0, "peer_p99": 170.0}, False),
         ({"measure": "restart-100", "value": 0.9}, True),
         ({"measure": "restart-100", "value": 1.1}, False),
+        ({"measure": "cycle", "ratio": 0.1, "runtime": "runc"}, None),
+        ({"measure": "cycle", "ratio": 0.1, "peer": "crun run"}, None),
         ({"measure": "load-200mb-peak", "ratio": 1.0}, None),
     ],
 )
 def test_bars(line: dict[str, object], verdict: bool | None) -> None:
-    assert reached(msgspec.convert({"unit": "", "value": 0.0, "runs": 20, **line}, Result)) is verdict
+    assert (
+        reached(msgspec.convert({"unit": "", "value": 0.0, "runs": 20, "peer": "dockerd 1", **line}, Result)) is verdict
+    )
 
 
 def test_the_contract_of_a_line() -> None:
@@ -71,7 +75,7 @@ def test_last_prefers_newer_and_full_runs(tmp_path: Path) -> None:
 
 def test_compare_tells_reach_and_verdict() -> None:
     line = Result(
-        measure="cycle", unit="ms", value=20.0, runs=25, runtime="crun", peer="d", peer_value=250.0, ratio=0.08
+        measure="cycle", unit="ms", value=20.0, runs=25, runtime="crun", peer="dockerd", peer_value=250.0, ratio=0.08
     )
     text = table.compare([line])
     assert "1/12.5" in text
