@@ -6,6 +6,7 @@ Works with the daemon dead or alive and changes nothing. Teardown under way is n
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from typing import NamedTuple
@@ -58,7 +59,7 @@ def take(roots: Roots, *, wait_s: float = WAIT_S) -> Ledger:
 def _look(roots: Roots) -> Ledger:
     objects = told_by_api(roots)
     records = read_records(roots)
-    told = told_by_records(roots, records, alive=objects is not None)
+    told = told_by_records(roots, records)
     found = found_on_host(roots)
     if objects is None:
         return Ledger(False, found, told.required, told.allowed)
@@ -96,7 +97,8 @@ def roots_of(argv: list[str]) -> Roots:
     tag = settings.data_root / "tag"
     if not tag.exists():
         raise NotFound(f"no daemon has used {settings.data_root}: name its --data-root and --exec-root")
-    return Roots(settings.data_root, settings.exec_root, tag.read_text().strip()[:6], settings.hosts)
+    hosts = tuple(dict.fromkeys((*settings.hosts, os.environ.get("SAMPAN_HOST", settings.hosts[0]))))
+    return Roots(settings.data_root, settings.exec_root, tag.read_text().strip()[:6], hosts)
 
 
 def as_json(ledger: Ledger) -> str:

@@ -85,14 +85,14 @@ def _read(path: str) -> list[tuple[str, str, bytes]]:
     return []
 
 
-def told_by_records(roots: Roots, records: Records, *, alive: bool) -> Told:
+def told_by_records(roots: Roots, records: Records) -> Told:
     """Return what the records say must and may be on the host."""
     told = _Telling(roots, records)
     for container in records.containers.values():
         told.container(container)
     told.networks()
     told.store()
-    told.rest(alive=alive)
+    told.rest()
     return Told(told.required, told.allowed)
 
 
@@ -191,10 +191,9 @@ class _Telling:
         except (OSError, ValueError, KeyError, TypeError):
             return []  # a manifest that is missing is a difference already
 
-    def rest(self, *, alive: bool) -> None:
+    def rest(self) -> None:
         self._may("mount", "data", "exec/netns")
-        sockets = [host.removeprefix("unix://") for host in self._roots.hosts if host.startswith("unix://")]
-        (self._must if alive else self._may)("socket", *sockets)
+        self._may("socket", *(host.removeprefix("unix://") for host in self._roots.hosts))  # a killed daemon leaves it
 
 
 def _hierarchies() -> Iterable[str]:
@@ -207,10 +206,13 @@ def _hierarchies() -> Iterable[str]:
 
 
 def told_by_api(roots: Roots) -> Found | None:
-    """Return the objects that the daemon tells of, None when none answers."""
+    """Return the objects that the daemon of these roots tells of, None when it does not answer."""
     for host in roots.hosts:
         with contextlib.suppress(CliError, ValueError):
-            return _ask(Client(host))
+            client = Client(host)
+            info: Any = client.get("/info")
+            if os.path.realpath(info["DockerRootDir"]) == os.path.realpath(roots.data):
+                return _ask(client)
     return None
 
 

@@ -1,0 +1,204 @@
+"""A daemon that dies on demand, and the check that nothing was lost and nothing was left."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from daemon import ROOT, START_S, Daemon
+from sampan.base.crash import EXIT_CODE
+from sampan.base.errors import NotFound
+from sampan.cmd.ledger import take
+from sampan.cmd.ledger_host import Roots
+from sampan.cmd.purge import purge
+from sampan.cmd.settings import load
+
+REQUEST_S = 20.0
+_numbers = itertools.count(500)
+
+
+class Gone(Exception):
+    """The daemon ended while a request was under way: whether it took effect is not known."""
+
+
+class Refused(Exception):
+    """The daemon's error answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class CrashDaemon(Daemon):
+    """A daemon that can be armed with a crash point. Calls raise `Gone` when it dies, never block for ever."""
+
+    def __init__(self, home: Path, *flags: str) -> None:
+        super().__init__(home, next(_numbers), ("--netns-pool", "3", *flags))
+
+    def launch(self, crash: str = "", listing: Path | None = None) -> bool:
+        """Start it; returns whether it got ready. False: it ended at its crash point on the way."""
+        places = f"{ROOT / 'src'}:{ROOT / 'tests'}"
+        self.env = os.environ | {"SAMPAN_CRASH": crash, "SAMPAN_CRASH_LIST": str(listing or ""), "PYTHONPATH": places}
+        command = [sys.executable, "-m", "crash.daemon_main", *self.roots, *self.flags]
+        with self.log.open("ab") as log:
+            log.write(f"--- armed with {crash or 'nothing'}\n".encode())
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.env)
+        deadline = time.monotonic() + START_S
+        while self.process.poll() is None:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if self.request("GET", "/_ping", timeout=1)[0] == 200:
+                    return True
+            if time.monotonic() > deadline:
+                self.fail_hung("start")
+            time.sleep(0.01)
+        assert self.process.returncode == EXIT_CODE, f"ended with {self.process.returncode}:\n{self.tail()}"
+        return False
+
+    def fail_hung(self, what: str) -> NoReturn:
+        """Fail with what the daemon waits for."""
+        self.process.send_signal(signal.SIGUSR1)
+        time.sleep(0.5)
+        raise AssertionError(f"{what}: no answer\n--- daemon\n{self.tail(150)}")
+
+    def purge(self) -> None:
+        """Take everything off the host, whatever state it is in."""
+        self.kill()
+        with contextlib.suppress(NotFound):
+            purge(load(list(self.roots)))
+
+    def died(self, within_s: float) -> bool:
+        """Wait for its end at the crash point; returns False when it lives on."""
+        deadline = time.monotonic() + within_s
+        while self.process.poll() is None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        assert self.process.returncode == EXIT_CODE, f"ended with {self.process.returncode}:\n{self.tail()}"
+        return True
+
+    def call(self, method: str, path: str, body: object = None, *, ok: tuple[int, ...] = (), raw: bytes | None = None):
+        """Return the decoded answer of a request that is a success or has one of the `ok` statuses."""
+        try:
+            status, text = self.request(method, f"/v1.51{path}", raw if raw is not None else body, timeout=REQUEST_S)
+        except TimeoutError:
+            self.fail_hung(f"{method} {path}")
+        except (OSError, http.client.HTTPException) as error:
+            raise Gone(f"{method} {path}: {error}") from error
+        value = None
+        with contextlib.suppress(ValueError):
+            value = json.loads(text) if text else None
+        if status >= 400 and status not in ok:
+            raise Refused(status, f"{method} {path}: {status} {text.decode(errors='replace')}")
+        return value
+
+    @property
+    def where(self) -> Roots:
+        tag = (self.home / "data/tag").read_text().strip()[:6]
+        return Roots(self.home / "data", self.home / "run", tag, (self.host,))
+
+    def assert_no_difference(self, context: str = "") -> None:
+        ledger = take(self.where)
+        rows = "\n".join(map(str, ledger.difference()))
+        assert not rows, f"{context}: host and records differ:\n{rows}\n--- daemon\n{self.tail()}"
+
+
+class Ops:
+    """What a client does, each as small as it can be. Names are fresh ones."""
+
+    def __init__(self, daemon: CrashDaemon) -> None:
+        self.daemon = daemon
+        self.call = daemon.call
+        self._count = itertools.count()
+
+    def name(self, kind: str) -> str:
+        return f"{kind}{next(self._count)}"
+
+    def create(self, *command: str, host: dict | None = None, name: str = "", **config: object) -> str:
+        body = {"Image": "busybox", "Cmd": list(command or ("sleep", "1000")), "HostConfig": host or {}, **config}
+        return self.call("POST", f"/containers/create?name={name or self.name('c')}", body)["Id"]
+
+    def start(self, container: str) -> None:
+        self.call("POST", f"/containers/{container}/start")
+
+    def run(self, *command: str, **options: object) -> str:
+        container = self.create(*command, **options)
+        self.start(container)
+        return container
+
+    def wait(self, container: str) -> int:
+        return self.call("POST", f"/containers/{container}/wait")["StatusCode"]
+
+    def remove(self, container: str) -> None:
+        self.call("DELETE", f"/containers/{container}?force=1&v=1")
+
+    def exec(self, container: str, *command: str) -> int:
+        body = {"Cmd": list(command), "AttachStdout": True}
+        exec_id = self.call("POST", f"/containers/{container}/exec", body)["Id"]
+        self.call("POST", f"/exec/{exec_id}/start", {"Detach": False})
+        return self.call("GET", f"/exec/{exec_id}/json")["ExitCode"]
+
+    def state(self, container: str) -> dict:
+        return self.call("GET", f"/containers/{container}/json")["State"]
+
+    def import_image(self) -> str:
+        name = self.name("image")
+        self.call("POST", f"/images/create?fromSrc=-&repo={name}&tag=x", raw=tar_of({"file": name.encode()}))
+        return f"{name}:x"
+
+    def sweep(self, keep: tuple[str, ...]) -> None:
+        """Remove all objects but the containers `keep` and the image busybox."""
+        for row in self.call("GET", "/containers/json?all=1"):
+            if row["Id"] not in keep:
+                self.call("DELETE", f"/containers/{row['Id']}?force=1&v=1", ok=(404,))
+        for row in self.call("GET", "/networks"):
+            if row["Name"] not in ("bridge", "host", "none"):
+                self.call("DELETE", f"/networks/{row['Id']}", ok=(404,))
+        for row in self.call("GET", "/volumes")["Volumes"] or ():
+            self.call("DELETE", f"/volumes/{row['Name']}?force=1", ok=(404,))
+        for row in self.call("GET", "/images/json"):
+            if not any(tag.startswith("busybox") for tag in row["RepoTags"] or ()):
+                self.call("DELETE", f"/images/{row['Id']}?force=1", ok=(404,))
+
+
+def tar_of(files: dict[str, bytes]) -> bytes:
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return raw.getvalue()
+
+
+def monitor_of(daemon: CrashDaemon, container: str) -> int:
+    """Return the pid of a container's monitor."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as source:
+            words = source.read().split(b"\0")
+            if b"conmon" in words[0] and f"{daemon.home}/run/containers/{container}".encode() in words:
+                return int(pid)
+    raise AssertionError(f"container {container} has no monitor")
+
+
+def kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as source:
+            return source.read().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
