@@ -7,7 +7,8 @@ derives from the container's id or from what the intent recorded, so recovery (`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -96,37 +97,34 @@ class Lifecycle:
             raise Conflict("container is marked for removal and cannot be started")
         await self._teardowns.wait(container.id)
         attachment = self._connections.reserve(container)
+        starting = move(
+            container,
+            Phase.STARTING,
+            error="",
+            exit_code=0,
+            oom_killed=False,
+            stopped_by_user=False,
+            **_attached(attachment),
+        )
+        intent = self._registry.record(starting)
         try:
-            starting = await self._registry.save(
-                move(
-                    container,
-                    Phase.STARTING,
-                    error="",
-                    exit_code=0,
-                    oom_killed=False,
-                    stopped_by_user=False,
-                    **_attached(attachment),
-                )
-            )
-        except BaseException:
-            self._connections.release(container.id, attachment)
-            raise
-        try:
-            await self._launch(starting, attachment)
+            await self._launch(starting, attachment, intent)
         except BaseException as error:
             await self._undo_start(starting, error)
             raise
 
-    async def _launch(self, container: Container, attachment: Attachment) -> None:
-        """Make the root, the network and the processes; record that it runs."""
-        mounted = asyncio.ensure_future(self._rootfs.mount(container))
+    async def _launch(self, container: Container, attachment: Attachment, intent: asyncio.Future[None]) -> None:
+        """Make the root, the network and the processes; record that it runs.
+
+        The program starts only when the intent is durable. What is made before derives from the id or from a recorded
+        slot, so a crash before that leaves a container that was never started, and its parts are swept.
+        """
         try:
-            attachment = await self._connections.join(container, attachment)
+            root, mounts, attachment = await self._prepare(container, attachment)
+            launched = await self._runtime.create(await self._launch_spec(container, root, mounts, attachment))
         finally:
-            await asyncio.wait([mounted])
-        root, mounts = mounted.result()
-        spec = await self._launch_spec(container, root, mounts, attachment)
-        launched = await self._runtime.create(spec)
+            await asyncio.wait([intent])
+        intent.result()
         await self._attachments.bind(container.id)
         await self._runtime.start(container.id)
         running = move(
@@ -137,12 +135,24 @@ class Lifecycle:
             started_at_ns=self._clock.now_ns(),
             **_attached(attachment),
         )
-        await self._registry.save(running)
+        self._tasks.spawn(_later(self._registry.record(running)), f"record start of {container.short_id}")
         self._connections.publish_names(running)
         for endpoint in running.state.endpoints:
             self._network_event("connect", endpoint.network_id, endpoint.network_name, running)
         self.emit("start", running)
         self.watch(running)
+
+    async def _prepare(
+        self, container: Container, attachment: Attachment
+    ) -> tuple[str, tuple[HostMount, ...], Attachment]:
+        """Mount the root and join the networks, side by side."""
+        mounted = asyncio.ensure_future(self._rootfs.mount(container))
+        try:
+            attachment = await self._connections.join(container, attachment)
+        finally:
+            await asyncio.wait([mounted])
+        root, mounts = mounted.result()
+        return root, mounts, attachment
 
     async def _launch_spec(
         self, container: Container, root: str, mounts: tuple[HostMount, ...], attachment: Attachment
@@ -204,9 +214,12 @@ class Lifecycle:
         await self._teardowns.run(container, keep_layer=not container.spec.auto_remove)
         if container.spec.auto_remove:
             await self._forget(failed, volumes=True)
-        else:
-            await self._registry.save(failed)
-            self._waiters.ended(container.id, Exit(code=code, error=text))
+            return
+        try:
+            await self._registry.record(failed)
+        except Exhausted as full:  # what is on record is older, and recovery comes to the same end from it
+            _log.error("the failed start of %s is not on record: %s", container.short_id, full)
+        self._waiters.ended(container.id, Exit(code=code, error=text))
 
     # --- end ----------------------------------------------------------------------------------------------------------
 
@@ -241,31 +254,41 @@ class Lifecycle:
             restart_at_ns=0 if delay is None else now + int(delay * 1e9),
         )
         removing = delay is None and container.spec.auto_remove
-        await self._connections.leave(container)
+        if _holds_scarce(container):
+            await self._connections.leave(container)
         volumes = self._anonymous_volumes(container) if removing else ()
-        await self._record_end(gone, volumes, removing=removing)
+        record = partial(self._record_end, gone, volumes, removing=removing)
+        written = record()
         self._tell_end(container, exited, removing=removing)
         self._waiters.ended(container.id, exited, restarting=delay is not None, removed=removing)
-        self._teardowns.begin(container, keep_layer=not removing)
+        # The monitor's record of the end stays until ours is durable, so no answer waits for the disk.
+        self._teardowns.begin(container, keep_layer=not removing, after=self._durable(gone, written, record))
+        for volume in volumes:
+            self._tasks.spawn(self._rootfs.remove_volume(volume), f"remove volume {volume.name}")
         if removing:
             self._health.forget(container.id)
-            for volume in volumes:
-                self._tasks.spawn(self._rootfs.remove_volume(volume), f"remove volume {volume.name}")
         if delay is not None:
             self._schedule_restart(container.id, delay)
 
-    async def _record_end(self, gone: Container, volumes: tuple[Volume, ...], *, removing: bool) -> None:
-        """Make an end durable, however long the disk is full: until then the monitor's record is kept."""
+    def _record_end(self, gone: Container, volumes: tuple[Volume, ...], *, removing: bool) -> asyncio.Future[None]:
+        if not removing:
+            return self._registry.record(_detached(gone))
+        self._registry.hide(*volumes)
+        return self._registry.erase(gone, *map(delete, volumes))
+
+    async def _durable(
+        self, gone: Container, written: asyncio.Future[None], again: Callable[[], asyncio.Future[None]]
+    ) -> None:
+        """Return when an end is on record, however long the disk is full, or when it was removed meanwhile."""
         while True:
             try:
-                if removing:
-                    await self._registry.forget(gone, *map(delete, volumes))
-                    self._registry.hide(*volumes)
-                else:
-                    await self._registry.save(_detached(gone))
+                await written
             except Exhausted as error:
                 _log.error("the end of %s cannot be recorded yet: %s", gone.short_id, error)
                 await asyncio.sleep(1.0)
+                if gone.id not in self._registry.containers and not gone.spec.auto_remove:
+                    return
+                written = again()
             else:
                 return
 
@@ -500,6 +523,19 @@ class Lifecycle:
         await self._watchers.close(grace_s=0)
         for container_id in list(self._restarts):
             self._cancel_restart(container_id)
+
+
+async def _later(written: asyncio.Future[None]) -> None:
+    """Await a record that nobody waits for, so that its failure is told."""
+    await written
+
+
+def _holds_scarce(container: Container) -> bool:
+    """Whether it holds what the next container may ask for by name: a port, or an address of its choice."""
+    wishes = (endpoint.spec for endpoint in container.state.endpoints)
+    return bool(container.state.ports) or any(
+        wish is not None and (wish.ipv4 or wish.ipv6 or wish.mac) for wish in wishes
+    )
 
 
 def _attached(attachment: Attachment) -> dict[str, Any]:

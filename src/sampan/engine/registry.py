@@ -1,6 +1,7 @@
 """Registry: the engine's containers, networks and volumes in memory, with their durable records.
 
-Memory changes only after the commit, so nobody reads what a crash could take back.
+Memory changes only after the commit, so nobody reads what a crash could take back; `record` and `erase` are for facts
+that a crash cannot take back, as the host holds them too.
 """
 
 from __future__ import annotations
@@ -101,16 +102,37 @@ class Registry:
     async def save(self, container: Container, *more: Write) -> Container:
         """Make the container durable, then visible."""
         await self._records.commit(put(container), *more)
+        self.show_container(container)
+        return container
+
+    def record(self, container: Container) -> asyncio.Future[None]:
+        """Show the container now and make it durable soon.
+
+        Only for what recovery would find out again from the host: a start that took effect, an end that the monitor
+        has on record.
+        """
+        self.show_container(container)
+        return self._records.commit(put(container))
+
+    def show_container(self, container: Container) -> None:
+        """Make visible what is durable, or will be without fail."""
         before = self.containers.get(container.id)
         self.containers[container.id] = container
         self._names[container.name] = container.id
         if before is not None and before.name != container.name:
             self._names.pop(before.name, None)
-        return container
 
     async def forget(self, container: Container, *more: Write) -> None:
         """Remove the container durably, then from view; its name is free."""
         await self._records.commit(delete(container), *more)
+        self.hide_container(container)
+
+    def erase(self, container: Container, *more: Write) -> asyncio.Future[None]:
+        """Remove the container from view now and durably soon; only for what recovery would do again."""
+        self.hide_container(container)
+        return self._records.commit(delete(container), *more)
+
+    def hide_container(self, container: Container) -> None:
         self.containers.pop(container.id, None)
         if self._names.get(container.name) == container.id:
             del self._names[container.name]

@@ -31,10 +31,10 @@ class Teardowns:
         self._tasks = tasks
         self._running: dict[str, asyncio.Task[None]] = {}
 
-    def begin(self, container: Container, *, keep_layer: bool) -> None:
-        """Free the host of a container, after the teardown of it that is under way, if any."""
+    def begin(self, container: Container, *, keep_layer: bool, after: Coroutine[Any, Any, None] | None = None) -> None:
+        """Free the host of a container, when `after` is done and no other teardown of it is under way."""
         before = self._running.get(container.id)
-        task = self._tasks.spawn(self._after(before, container, keep_layer), f"tear down {container.short_id}")
+        task = self._tasks.spawn(self._after(before, after, container, keep_layer), f"tear down {container.short_id}")
         self._running[container.id] = task
         task.add_done_callback(lambda done: self._forget(container.id, done))
 
@@ -50,7 +50,15 @@ class Teardowns:
     def under_way(self) -> bool:
         return bool(self._running)
 
-    async def _after(self, before: asyncio.Task[None] | None, container: Container, keep_layer: bool) -> None:
+    async def _after(
+        self,
+        before: asyncio.Task[None] | None,
+        after: Coroutine[Any, Any, None] | None,
+        container: Container,
+        keep_layer: bool,
+    ) -> None:
+        if after is not None:
+            await after
         if before is not None:
             await asyncio.wait([before])
         await self.run(container, keep_layer=keep_layer)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sampan.base.errors import Exhausted, Unavailable
+import asyncio
+
+from sampan.base.errors import Exhausted, SampanError, Unavailable
 from sampan.store.port import Write
 
 
@@ -17,8 +19,15 @@ class MemoryRecordStore:
     def load(self, kind: str) -> dict[str, bytes]:
         return {key: value for (row_kind, key), value in sorted(self._records.items()) if row_kind == kind}
 
-    async def commit(self, *writes: Write) -> None:
-        self.commit_blocking(*writes)
+    def commit(self, *writes: Write) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        try:
+            self.commit_blocking(*writes)
+        except SampanError as error:
+            future.set_exception(error)
+        else:
+            future.set_result(None)
+        return future
 
     def commit_blocking(self, *writes: Write) -> None:
         if self._closed:

@@ -6,6 +6,7 @@ the store is read once, at start.
 
 from __future__ import annotations
 
+import asyncio
 from typing import NamedTuple, Protocol
 
 
@@ -29,8 +30,8 @@ class RecordStore(Protocol):
         """Return every record of `kind` by key."""
         ...
 
-    async def commit(self, *writes: Write) -> None:
-        """Make all of `writes` durable, or none."""
+    def commit(self, *writes: Write) -> asyncio.Future[None]:
+        """Make all of `writes` durable, or none. They are accepted, in order, by the call; durable when awaited."""
         ...
 
     def commit_blocking(self, *writes: Write) -> None:

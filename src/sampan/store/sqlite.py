@@ -80,11 +80,11 @@ class SqliteRecordStore:
             rows = reader.execute("SELECT key, value FROM record WHERE kind = ? ORDER BY key", (kind,))
             return dict(rows.fetchall())
 
-    async def commit(self, *writes: Write) -> None:
+    def commit(self, *writes: Write) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         self._accept(_Batch(writes, lambda error: _settle(future, error), loop))
-        await future
+        return future
 
     def commit_blocking(self, *writes: Write) -> None:
         answer: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
