@@ -175,6 +175,7 @@ class ContainerEngine:
     # --- containers ---------------------------------------------------------------------------------------------------
 
     async def create(self, spec: ContainerSpec, name: str = "") -> tuple[Container, tuple[str, ...]]:
+        self._parts.runtime.expect()
         if name:
             plan.check_name(name.removeprefix("/"))
         image = self.images.get(spec.image)
@@ -265,6 +266,7 @@ class ContainerEngine:
         return {i.id for i in self.images.list() if i.layers[: len(base.layers)] == base.layers} | {base.id}
 
     async def start(self, reference: str, detach_keys: str = "") -> None:
+        self._parts.runtime.expect()
         await self._lifecycle.start(reference)
 
     async def stop(self, reference: str, *, signal: str = "", timeout_s: int | None = None) -> None:
@@ -452,6 +454,7 @@ class ContainerEngine:
         detach_keys: str = "",
         extra_env: tuple[str, ...] = (),
     ) -> ExecRecord:
+        self._parts.runtime.expect()
         return self._execs.create(reference, spec, attach, detach_keys, extra_env)
 
     async def exec_start(

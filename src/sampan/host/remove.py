@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 
@@ -11,7 +12,7 @@ _MAX_DEPTH = 64
 
 
 def remove_tree(name: str | bytes, dir_fd: int | None = None) -> None:
-    """Delete the directory `name` (below `dir_fd`) and all in it. A missing one is fine."""
+    """Delete the directory `name` (below `dir_fd`) and all in it. A missing one is fine, as is another who deletes it too."""
     try:
         top = os.open(name, _OPEN, dir_fd=dir_fd)
     except FileNotFoundError:
@@ -22,7 +23,8 @@ def remove_tree(name: str | bytes, dir_fd: int | None = None) -> None:
             moved = left
     finally:
         os.close(top)
-    os.rmdir(name, dir_fd=dir_fd)
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(name, dir_fd=dir_fd)
 
 
 def _empty(top: int, directory: int, moved: int, depth: int) -> int:
@@ -31,7 +33,8 @@ def _empty(top: int, directory: int, moved: int, depth: int) -> int:
         names = [(row.name, row.is_dir(follow_symlinks=False)) for row in rows]
     for name, is_directory in names:
         if not is_directory:
-            os.unlink(name, dir_fd=directory)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=directory)
         elif depth < _MAX_DEPTH:
             moved = _descend(top, directory, name, moved, depth)
         else:
@@ -41,12 +44,16 @@ def _empty(top: int, directory: int, moved: int, depth: int) -> int:
 
 
 def _descend(top: int, directory: int, name: str, moved: int, depth: int) -> int:
-    child = os.open(name, _OPEN, dir_fd=directory)
+    try:
+        child = os.open(name, _OPEN, dir_fd=directory)
+    except FileNotFoundError:
+        return moved
     try:
         moved = _empty(top, child, moved, depth + 1)
     finally:
         os.close(child)
-    os.rmdir(name, dir_fd=directory)
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(name, dir_fd=directory)
     return moved
 
 

@@ -122,7 +122,7 @@ class Executions:
             container_id=entry.id,
             name=os.path.basename(directory),
             directory=directory,
-            runtime=runtime.path,
+            runtime=self._runtime.sealed.path(runtime.path),
             runtime_args=self._runtime.inventory.arguments(runtime),
             tty=spec.tty,
             stdin=spec.stdin,

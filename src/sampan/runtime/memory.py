@@ -133,6 +133,9 @@ class MemoryRuntime:
     async def prepare(self) -> None:
         """Nothing to find out."""
 
+    def expect(self) -> None:
+        """Nothing to warm."""
+
     def _program(self, args: tuple[str, ...], stage: str) -> Program:
         name = args[0] if args else ""
         program = self.programs.get(name.rsplit("/", 1)[-1])

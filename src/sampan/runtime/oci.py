@@ -27,8 +27,9 @@ from sampan.base.errors import AlreadyExists, Conflict, InvalidArgument, NotFoun
 from sampan.host import logfile, monitor, oci_cli, process
 from sampan.host.cgroup import Group, Hierarchies
 from sampan.host.launcher import Launcher
+from sampan.host.sealed import SealedPrograms
 from sampan.host.stdin import PARKING_FD, StdinPipe
-from sampan.model.container import Container, Ulimit
+from sampan.model.container import Container, Phase, Ulimit
 from sampan.runtime import filters, gather, limits, logs, parse, plan, usage, workdir
 from sampan.runtime.entry import Entry
 from sampan.runtime.execution import Execution, Executions
@@ -79,12 +80,19 @@ class OciRuntime:
         self._entries: dict[str, Entry] = {}
         self._executions = Executions(self)
         self._filters = filters.Filters()
+        self.sealed = SealedPrograms()
+        self._warmer: asyncio.Future[None] | None = None
 
     async def prepare(self) -> None:
         """Find out which runtimes work here; what is known from this boot is not asked again. May be repeated."""
         for path in (self.layout.bundles, self.layout.states, self.layout.tmp, self.layout.logs):
             os.makedirs(path, mode=0o711 if path == self.layout.bundles else 0o700, exist_ok=True)
         await asyncio.gather(self.inventory.prepare(), self._filters.warm())
+
+    def expect(self) -> None:
+        """Warm what makes the next process quick: the runtime's first move into a cgroup then waits for nothing."""
+        if self._warmer is None or self._warmer.done():
+            self._warmer = asyncio.get_running_loop().run_in_executor(None, self.hierarchies.warm)
 
     # --- create -------------------------------------------------------------------------------------------------------
 
@@ -189,7 +197,7 @@ class OciRuntime:
             container_id=container.id,
             name=container.id,
             directory=entry.files.directory,
-            runtime=runtime.path,
+            runtime=self.sealed.path(runtime.path),
             runtime_args=self.inventory.arguments(runtime),
             log_path=log_path,
             tty=wanted.tty,
@@ -494,6 +502,10 @@ class OciRuntime:
         self._entries[container.id] = entry
         entry.connect()
         entry.watch(self._ended)
+        # a daemon that died while it paused or resumed may have left the other state
+        paused = container.state.phase is Phase.PAUSED
+        if entry.group.frozen() != paused:
+            await asyncio.to_thread(entry.group.freeze, frozen=paused)
 
     def info(self) -> RuntimeInfo:
         """Return the runtimes, their versions and what is wrong with them."""
@@ -506,3 +518,4 @@ class OciRuntime:
             entry.close()
         self._entries.clear()
         self.launcher.close()
+        self.sealed.close()

@@ -179,6 +179,10 @@ class Runtime(Protocol):
         """Find out what works on this host; `survey` does it too. Before it `info` knows nothing. May be repeated."""
         ...
 
+    def expect(self) -> None:
+        """Take the hint that a process will be asked for within milliseconds. Costs nothing when none comes."""
+        ...
+
     async def create(self, launch: LaunchSpec) -> Launched:
         """Write the bundle, start the monitor and the runtime; the init process waits. Undoes itself when it fails."""
         ...
