@@ -27,7 +27,8 @@ class Client:
     def __init__(self, ops: Ops, seed: str) -> None:
         self._ops = ops
         self._random = random.Random(seed)
-        self._label = f"client={seed}"
+        self._seed = seed
+        self._codes: dict[str, int] = {}  # of containers that end by themselves
         self.beliefs: dict[str, Belief] = {}
         self.done = 0
 
@@ -46,11 +47,13 @@ class Client:
         self.beliefs[container] = Belief(True, phase, **more)
 
     def _create(self, _: str) -> None:
-        container = self._ops.create("sleep", "1000", Labels=dict([self._label.split("=")]))
-        self._sure(container, "created")
+        self._sure(self._ops.create("sleep", "1000", Labels={"client": self._seed}), "created")
 
     def _start(self, container: str) -> None:
         if self.beliefs[container].phase == "running":
+            return
+        if container in self._codes:
+            self._start_short(container)
             return
         self._sent(container, "running")
         self._ops.start(container)
@@ -78,17 +81,22 @@ class Client:
         """A container that ends by itself, perhaps while no daemon is there."""
         code = self._random.choice(EXIT_CODES)
         script = f"sleep 0.{self._random.randrange(4)}; exit {code}"
-        container = self._ops.create("sh", "-c", script, Labels=dict([self._label.split("=")]))
+        container = self._ops.create("sh", "-c", script, Labels={"client": self._seed, "code": str(code)})
+        self._codes[container] = code
         self._sure(container, "created")
-        self._sent(container, "ended", exit_code=code)
+        self._start_short(container)
+
+    def _start_short(self, container: str) -> None:
+        self._sent(container, "ended")
         self._ops.start(container)
-        self._sure(container, "ended", exit_code=code)
+        self._sure(container, "ended", exit_code=self._codes[container])
 
     # --- after a restart ----------------------------------------------------------------------------------------------
 
     def check(self) -> list[str]:
         """Return what is not as it must be. What was not sure becomes what is."""
-        rows = self._ops.call("GET", f'/containers/json?all=1&filters={{"label":["{self._label}"]}}')
+        rows = self._ops.call("GET", f'/containers/json?all=1&filters={{"label":["client={self._seed}"]}}')
+        self._codes = {row["Id"]: int(row["Labels"]["code"]) for row in rows if "code" in row["Labels"]}
         told = {row["Id"] for row in rows}
         wrong = []
         for container, belief in list(self.beliefs.items()):
@@ -107,7 +115,7 @@ class Client:
         return wrong
 
     def _check_one(self, container: str, belief: Belief) -> list[str]:
-        if belief.phase == "ended" and belief.exit_code in EXIT_CODES:
+        if belief.phase == "ended" and container in self._codes:
             self._ops.wait(container)  # it may be running still
         state = self._ops.state(container)
         expected = {"created": "created", "running": "running", "ended": "exited"}[belief.phase]
@@ -125,7 +133,9 @@ class Client:
             return
         state = self._ops.state(container)
         phase = {"created": "created", "running": "running", "exited": "ended"}.get(state["Status"], "ended")
-        if state["Running"]:
+        if state["Running"] and container in self._codes:
+            self._sure(container, "ended", exit_code=self._codes[container])
+        elif state["Running"]:
             self._sure(container, "running")
         else:
             self._sure(container, phase, exit_code=state["ExitCode"])

@@ -116,13 +116,14 @@ class CrashDaemon(Daemon):
 class Ops:
     """What a client does, each as small as it can be. Names are fresh ones."""
 
-    def __init__(self, daemon: CrashDaemon) -> None:
+    def __init__(self, daemon: CrashDaemon, prefix: str = "") -> None:
         self.daemon = daemon
+        self._prefix = prefix
         self.call = daemon.call
         self._count = itertools.count()
 
     def name(self, kind: str) -> str:
-        return f"{kind}{next(self._count)}"
+        return f"{self._prefix}{kind}{next(self._count)}"
 
     def create(self, *command: str, host: dict | None = None, name: str = "", **config: object) -> str:
         body = {"Image": "busybox", "Cmd": list(command or ("sleep", "1000")), "HostConfig": host or {}, **config}

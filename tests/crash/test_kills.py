@@ -29,7 +29,7 @@ def killed_often(daemon: CrashDaemon, kills: int, seed: int) -> None:
     ops = Ops(daemon)
     resident = ops.run("sleep", "100000")
     pid = ops.state(resident)["Pid"]
-    churn = Churn([Client(Ops(daemon), f"{number}") for number in range(CLIENTS)])
+    churn = Churn([Client(Ops(daemon, f"client{number}-"), f"{number}") for number in range(CLIENTS)])
     starts = []
     for number in range(kills):
         context = f"kill {number} of seed {seed}"
