@@ -92,9 +92,11 @@ def failure(output: str, program: str) -> Failure:
         return Failure(f'exec: "{match[1] or match[2]}": executable file not found in $PATH', 127)
     if "no such file or directory" in lower and ("exec" in lower or "executable" in lower or program in text):
         return Failure(f'exec: "{program}": stat {program}: no such file or directory', 127)
-    if "open executable" in lower or ("permission denied" in lower and ("exec" in lower or program in text)):
+    # crun says "open executable" up to 1.8 and "exists but it is not executable" later
+    not_executable = "open executable" in lower or "exists but it is not executable" in lower
+    if not_executable or ("permission denied" in lower and ("exec" in lower or program in text)):
         return Failure(f'exec: "{program}": permission denied', 126)
-    if "is a directory" in lower:
+    if "is a directory" in lower or "is not a regular file" in lower:
         return Failure(f'exec: "{program}": is a directory', 126)
     if "exec format error" in lower:
         return Failure(f'exec: "{program}": exec format error', 126)
