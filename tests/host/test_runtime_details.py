@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
@@ -12,8 +13,9 @@ from conformance.runtime import ENV, collect, container, read_logs
 from host.runtime_fixtures import needs_runtime, rootfs, world  # noqa: F401 - fixtures
 from sampan.base import ids
 from sampan.base.errors import Exhausted, InvalidArgument, RuntimeFailed
-from sampan.host import process
+from sampan.host import process, syscalls
 from sampan.host.cgroup import Hierarchies
+from sampan.host.launcher import UNIFIED
 from sampan.host.syscalls import mount, umount
 from sampan.model.container import (
     Device,
@@ -443,3 +445,18 @@ async def test_delete_leaves_no_group(runtime, start):
     assert any(os.path.isdir(root + path) for root in Hierarchies().roots())
     await runtime.delete(of.id)
     assert not any(os.path.isdir(root + path) for root in Hierarchies().roots())
+
+
+async def test_nothing_is_hidden_below_the_unified_hierarchy(runtime, run):
+    await run("true")
+
+    def below() -> list[str]:
+        syscalls.unshare(syscalls.CLONE_FS)
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        mount(None, "/", flags=syscalls.MS_PRIVATE | syscalls.MS_REC)
+        if os.path.ismount(UNIFIED):
+            umount(UNIFIED, syscalls.MNT_DETACH)
+        return os.listdir(UNIFIED) if os.path.isdir(UNIFIED) else []
+
+    with ThreadPoolExecutor(1) as thread:
+        assert f"sampan-{runtime.layout.tag}" not in thread.submit(below).result()

@@ -1,7 +1,7 @@
 """The launcher: one thread with a mount namespace of its own, from which monitors and runtimes are started.
 
-crun refuses a host where the cgroup v2 hierarchy is mounted beside v1 ("hybrid"). The launcher's namespace has that one
-mount taken out; nothing on the host changes. The namespace is made anew when mounts of the host outside of the shared
+crun refuses a host where the cgroup v2 hierarchy is mounted beside v1 ("hybrid"). In the launcher's namespace that one
+is out of sight; nothing on the host changes. The namespace is made anew when mounts of the host outside of the shared
 data root changed since, so that new host mounts are seen by new containers; mounts below a shared data root propagate
 by themselves.
 """
@@ -107,9 +107,7 @@ class Launcher:
         syscalls.setns(self._home, syscalls.CLONE_NEWNS)
         syscalls.unshare(syscalls.CLONE_NEWNS)
         if os.path.ismount(UNIFIED):
-            syscalls.mount(None, CGROUP_ROOT, flags=syscalls.MS_PRIVATE)
-            syscalls.mount(None, UNIFIED, flags=syscalls.MS_PRIVATE)
-            syscalls.umount(UNIFIED, syscalls.MNT_DETACH)
+            _hide_unified()
         self._fingerprint = fingerprint
 
     def _table_changed(self) -> bool:
@@ -126,3 +124,24 @@ class Launcher:
         # a namespace bound to a file is opened by the engine and handed on: where it is mounted does not matter
         lines = b"".join(chunks).split(b"\n")
         return hash(tuple(line for line in lines if inside not in line and b" - nsfs " not in line))
+
+
+def _hide_unified() -> None:
+    """Cover the cgroup root with one that has the v1 hierarchies only.
+
+    Taking the v2 mount out would show the directory below it, in which runtimes then make plain directories that nobody
+    sees on the host, and nobody removes.
+    """
+    entries = [entry for entry in os.scandir(CGROUP_ROOT) if entry.path != UNIFIED]
+    links = {entry.path: os.readlink(entry.path) for entry in entries if entry.is_symlink()}
+    paths = [entry.path for entry in entries if not entry.is_symlink() and os.path.ismount(entry.path)]
+    copies = {path: syscalls.open_tree(syscalls.AT_FDCWD, path, syscalls.OPEN_TREE_CLONE) for path in paths}
+    syscalls.mount(None, CGROUP_ROOT, flags=syscalls.MS_PRIVATE)
+    syscalls.mount("cgroup", CGROUP_ROOT, "tmpfs", options="mode=755,size=64k")
+    for path, copy in copies.items():
+        os.mkdir(path)
+        syscalls.move_mount(copy, syscalls.AT_FDCWD, path)
+        os.close(copy)
+    for path, target in links.items():
+        os.symlink(target, path)
+    syscalls.mount(None, CGROUP_ROOT, flags=syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY)
