@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import http.client
 import io
@@ -19,7 +20,6 @@ from typing import NoReturn
 from daemon import ROOT, START_S, Daemon
 from sampan.base.crash import EXIT_CODE
 from sampan.base.errors import NotFound
-from sampan.cmd.ledger import take
 from sampan.cmd.ledger_host import Roots
 from sampan.cmd.purge import purge
 from sampan.cmd.settings import load
@@ -108,9 +108,41 @@ class CrashDaemon(Daemon):
         return Roots(self.home / "data", self.home / "run", tag, (self.host,))
 
     def assert_no_difference(self, context: str = "") -> None:
-        ledger = take(self.where)
-        rows = "\n".join(map(str, ledger.difference()))
+        where = self.where
+        rows = "\n".join(_ledgers.take(where.data, where.exec, where.tag, self.host))
         assert not rows, f"{context}: host and records differ:\n{rows}\n--- daemon\n{self.tail()}"
+
+
+class Ledgers:
+    """Takes ledgers in a process of its own: libnftables was seen to die while others changed the rules."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def take(self, *where: object) -> list[str]:
+        """Return the rows that differ."""
+        for _ in range(3):
+            answer = self._ask(" ".join(map(str, where)))
+            if answer:
+                return json.loads(answer)
+        raise AssertionError("the ledger cannot be taken")
+
+    def _ask(self, question: str) -> str:
+        if self._process is None or self._process.poll() is not None:
+            command = [sys.executable, "-m", "crash.ledger_main"]
+            environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}"}
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            )
+            atexit.register(self._process.kill)
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(question + "\n")
+            self._process.stdin.flush()
+            return self._process.stdout.readline()
+        return ""
+
+
+_ledgers = Ledgers()
 
 
 class Ops:

@@ -381,7 +381,7 @@ class Lifecycle:
     async def _ignore_gone(self, call: Coroutine[Any, Any, None]) -> None:
         try:
             await call
-        except NotFound:
+        except (NotFound, Conflict):
             return  # it ended by itself meanwhile
 
     async def _mark_stopped(self, container: Container) -> Container:

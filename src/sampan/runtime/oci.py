@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from sampan.base.errors import AlreadyExists, Conflict, InvalidArgument, NotFoun
 from sampan.host import logfile, monitor, oci_cli, process
 from sampan.host.cgroup import Group, Hierarchies
 from sampan.host.launcher import Launcher
+from sampan.host.remove import remove_tree
 from sampan.host.sealed import SealedPrograms
 from sampan.host.stdin import PARKING_FD, StdinPipe
 from sampan.model.container import Container, Phase, Ulimit
@@ -388,9 +388,8 @@ class OciRuntime:
     def _remove(self, container_id: str, group: Group) -> None:
         group.remove()
         for path in self.inventory.state_directories(container_id):
-            shutil.rmtree(path, ignore_errors=False)
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self.layout.bundle(container_id))
+            remove_tree(path)
+        remove_tree(self.layout.bundle(container_id))
 
     def _from_disk(self, container_id: str) -> Entry | None:
         """Return an entry of what an earlier daemon left, None when there is nothing."""
