@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from typing import TextIO
 
 from sampan.cli.containers import FILTER, FORMAT, NO_TRUNC, QUIET, filters
-from sampan.cli.errors import CliError, UsageError
-from sampan.cli.flags import BOOL, LIST, TEXT, Flag, Given
+from sampan.cli.flags import BOOL, TEXT, Flag, Given
 from sampan.cli.http import Client, query, quote
 from sampan.cli.run import each
 from sampan.cli.verb import Verb
@@ -78,12 +76,10 @@ def pull_image(client: Client, image: str, *, platform: str, quiet: bool, out: T
     """Pull `image`, showing its progress on `out`."""
     from sampan.cli.progress import show
 
-    name, digest, tag = image, "", ""
-    if "@" in image:
-        name, _, digest = image.partition("@")
-    elif ":" in image.rpartition("/")[2]:
-        name, _, tag = image.rpartition(":")
-    path = "/images/create" + query(fromImage=name, tag=digest or tag or "latest", platform=platform)
+    name, at, digest = image.partition("@")
+    name, tag = split_tag(name)
+    tag = digest if at else tag
+    path = "/images/create" + query(fromImage=name, tag=tag or "latest", platform=platform)
     show(client.request("POST", path, headers=_credentials(name)).lines(), out, quiet=quiet)
 
 
@@ -91,19 +87,15 @@ def push(client: Client, given: Given) -> int:
     from sampan.cli.progress import show
 
     image = given.words[0]
-    name, _, tag = image.rpartition(":") if ":" in image.rpartition("/")[2] else (image, "", "latest")
+    name, tag = split_tag(image)
     headers = _credentials(name) or (("X-Registry-Auth", "e30="),)
-    answer = client.request("POST", f"/images/{quote(name)}/push{query(tag=tag)}", headers=headers)
+    answer = client.request("POST", f"/images/{quote(name)}/push{query(tag=tag or 'latest')}", headers=headers)
     show(answer.lines(), sys.stdout, quiet=given.on("quiet"))
     return 0
 
 
 def _credentials(image: str) -> tuple[tuple[str, str], ...]:
     """What `docker login` left for the image's registry, as the API's header; nothing without it."""
-    first, slash, _ = image.partition("/")
-    registry = (
-        first if slash and ("." in first or ":" in first or first == "localhost") else "https://index.docker.io/v1/"
-    )
     folder = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
     try:
         with open(f"{folder}/config.json", encoding="utf-8") as file:
@@ -113,64 +105,16 @@ def _credentials(image: str) -> tuple[tuple[str, str], ...]:
     import base64
     import json
 
-    secret = str(json.loads(text).get("auths", {}).get(registry, {}).get("auth", ""))
+    logins = json.loads(text).get("auths", {})
+    first, slash, _ = image.partition("/")
+    named = slash and ("." in first or ":" in first or first == "localhost")
+    registry = first if named else next((name for name in logins if "docker.io" in name), "")
+    secret = str(logins.get(registry, {}).get("auth", ""))
     if not secret:
         return ()
     user, _, password = base64.b64decode(secret).decode().partition(":")
     document = json.dumps({"username": user, "password": password, "serveraddress": registry})
     return (("X-Registry-Auth", base64.urlsafe_b64encode(document.encode()).decode()),)
-
-
-def _pieces(path: str) -> Iterator[bytes]:
-    """The bytes of a file, or of stdin for "" and "-"."""
-    try:
-        fd = 0 if path in ("", "-") else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise CliError(f"cannot read {path}: {error.strerror}") from None
-    try:
-        while piece := os.read(fd, 1 << 20):
-            yield piece
-    finally:
-        if fd:
-            os.close(fd)
-
-
-def load(client: Client, given: Given) -> int:
-    from sampan.cli.progress import show
-
-    path = given.text("input")
-    if not path and os.isatty(0):
-        raise UsageError("load reads an archive: give -i FILE, or pipe one in")
-    answer = client.request("POST", "/images/load" + query(quiet=given.on("quiet")), raw=_pieces(path))
-    show(answer.lines(), sys.stdout)
-    return 0
-
-
-def save(client: Client, given: Given) -> int:
-    path = given.text("output")
-    if not path and os.isatty(1):
-        raise UsageError("save writes an archive: give -o FILE, or redirect the output")
-    names = "&".join(f"names={quote(word)}" for word in given.words)
-    answer = client.request("GET", f"/images/get?{names}")
-    fd = 1 if not path else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    from sampan.cli.attach import write_all
-
-    for piece in answer:
-        write_all(fd, piece)
-    return 0
-
-
-def import_(client: Client, given: Given) -> int:
-    from sampan.cli.progress import show
-
-    source, *name = given.words
-    repository, _, tag = (
-        name[0].rpartition(":") if name and ":" in name[0].rpartition("/")[2] else ((name or [""])[0], "", "")
-    )
-    changes = "".join(f"&changes={quote(change)}" for change in given.list("change"))
-    path = "/images/create" + query(fromSrc="-", repo=repository, tag=tag, message=given.text("message"))
-    show(client.request("POST", path + changes, raw=_pieces(source)).lines(), sys.stdout)
-    return 0
 
 
 def tag(client: Client, given: Given) -> int:
@@ -181,8 +125,16 @@ def tag(client: Client, given: Given) -> int:
 
 def name_image(client: Client, source: str, target: str) -> None:
     """Give the image `source` the further name `target`."""
-    name, _, label = target.rpartition(":") if ":" in target.rpartition("/")[2] else (target, "", "latest")
-    client.request("POST", f"/images/{quote(source)}/tag{query(repo=name, tag=label)}").read()
+    name, label = split_tag(target)
+    client.request("POST", f"/images/{quote(source)}/tag{query(repo=name, tag=label or 'latest')}").read()
+
+
+def split_tag(name: str) -> tuple[str, str]:
+    """Return name and tag of a reference; the tag is "" when it has none."""
+    if ":" not in name.rpartition("/")[2]:
+        return name, ""
+    repository, _, tag = name.rpartition(":")
+    return repository, tag
 
 
 def rmi(client: Client, given: Given) -> int:
@@ -225,18 +177,6 @@ _PLATFORM = Flag("platform", TEXT, "Platform to take")
 PULL = Verb(pull, "[OPTIONS] NAME[:TAG|@DIGEST]", "Pull an image from a registry.",
             (_PLATFORM, Flag("quiet", BOOL, "Show no progress", "q")), (1, 1))  # fmt: skip
 PUSH = Verb(push, "NAME[:TAG]", "Push an image to a registry.", (Flag("quiet", BOOL, "Show no progress", "q"),), (1, 1))
-LOAD = Verb(
-    load, "[OPTIONS]", "Load images from an archive (docker or OCI, plain, gzip or zstd).",
-    (Flag("input", TEXT, "Read from this file instead of stdin", "i"), Flag("quiet", BOOL, "Show no progress", "q")),
-)  # fmt: skip
-SAVE = Verb(
-    save, "[OPTIONS] IMAGE [IMAGE...]", "Save images to an archive.",
-    (Flag("output", TEXT, "Write to this file instead of stdout", "o"),), (1, None),
-)  # fmt: skip
-IMPORT = Verb(
-    import_, "[OPTIONS] FILE|- [NAME[:TAG]]", "Make an image of a root filesystem archive.",
-    (Flag("change", LIST, "Dockerfile instruction to apply", "c"), Flag("message", TEXT, "Commit message", "m")), (1, 2),
-)  # fmt: skip
 TAG = Verb(tag, "SOURCE[:TAG] TARGET[:TAG]", "Give an image a further name.", (), (2, 2))
 RMI = Verb(
     rmi, "[OPTIONS] IMAGE [IMAGE...]", "Remove images.",

@@ -32,14 +32,16 @@ VERBS = {
     "stats": ("stats:STATS", "Show what containers use, live"),
     "port": ("containers:PORT", "Show published ports"),
     "diff": ("containers:DIFF", "Show what changed in a container's filesystem"),
+    "commit": ("archives:COMMIT", "Make an image of a container"),
+    "export": ("archives:EXPORT", "Write a container's filesystem as a tar"),
     "cp": ("copy:CP", "Copy between a container and this machine"),
     "events": ("system:EVENTS", "Show what happens"),
     "images": ("images:IMAGES", "List images"),
     "pull": ("images:PULL", "Pull an image from a registry"),
     "push": ("images:PUSH", "Push an image to a registry"),
-    "load": ("images:LOAD", "Load images from an archive"),
-    "save": ("images:SAVE", "Save images to an archive"),
-    "import": ("images:IMPORT", "Make an image of a root filesystem archive"),
+    "load": ("archives:LOAD", "Load images from an archive"),
+    "save": ("archives:SAVE", "Save images to an archive"),
+    "import": ("archives:IMPORT", "Make an image of a root filesystem archive"),
     "tag": ("images:TAG", "Give an image a further name"),
     "history": ("images:HISTORY", "Show how an image was made"),
     "rmi": ("images:RMI", "Remove images"),
@@ -63,11 +65,11 @@ GROUPS = {
     "container": {
         "ls": "ps", "list": "ps", "ps": "ps",
         **{name: name for name in ("run create start restart stop kill pause unpause wait attach rename update rm "
-                                   "logs exec inspect top stats port diff cp").split()},
+                                   "logs exec inspect top stats port diff commit export cp").split()},
         "prune": "containers_prune",
     },
     "image": {
-        "ls": "images", "list": "images", "rm": "rmi", 
+        "ls": "images", "list": "images", "rm": "rmi",
         "prune": "images_prune", **{name: name for name in "pull push load save import tag history inspect".split()},
     },
     "network": {

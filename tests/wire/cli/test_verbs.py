@@ -11,6 +11,7 @@ import select
 import signal
 import struct
 import subprocess
+import tarfile
 import termios
 import time
 import uuid
@@ -146,6 +147,17 @@ def test_copy_both_ways(daemon, sleeper, tmp_path):
     assert b"nosuch" in missing.stderr
 
 
+def test_commit_and_export(daemon, sleeper, tmp_path):
+    daemon.sampan("exec", sleeper, "sh", "-c", "echo kept >/kept")
+    made = daemon.out("commit", "-m", "why", "-c", "CMD cat /kept", sleeper, "committed:1")
+    assert made.startswith("sha256:")
+    assert daemon.out("run", "--rm", "committed:1") == "kept"
+    daemon.sampan("export", "-o", str(tmp_path / "fs.tar"), sleeper)
+    with tarfile.open(tmp_path / "fs.tar") as tar:
+        assert tar.extractfile("kept").read() == b"kept\n"
+    daemon.sampan("rmi", "committed:1")
+
+
 def test_networks_and_volumes(daemon):
     network, volume = name(), name()
     daemon.sampan("network", "create", "--label", "a=b", network)
@@ -270,3 +282,21 @@ def test_containers_outlive_down_and_up(daemon, sleeper):
     assert os.path.exists(f"/proc/{before}")
     assert daemon.service("up").returncode == 0
     assert daemon.out("inspect", "--format", "{{.State.Pid}}", sleeper) == before
+
+
+def test_a_daemon_that_dies_is_told_and_costs_nothing(daemon):
+    made = name()
+    command = [SAMPAN, "run", "-i", "--name", made, "busybox", "sh", "-c", "echo ready; read line; exit 5"]
+    with subprocess.Popen(
+        command, env=daemon.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as run:
+        assert run.stdout.readline() == b"ready\n"
+        with open(f"{daemon.home}/run/sampan.pid") as file:
+            os.kill(int(file.read()), signal.SIGKILL)
+        assert run.wait(20) == 125
+        assert b"runs on" in run.stderr.read()
+    assert daemon.service("up").returncode == 0
+    assert made in daemon.out("ps", "--format", "{{.Names}}")
+    attached = daemon.sampan("attach", made, stdin="over\n", check=False)
+    assert attached.returncode == 5
+    daemon.sampan("rm", "-f", made)
