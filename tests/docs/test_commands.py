@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 from sampan.cli.main import GROUPS, SERVICE, VERBS
-from wire.cli_daemon import SAMPAN, daemon
+from wire.cli_daemon import SAMPAN
 
-__all__ = ["daemon"]
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 _BLOCK = re.compile(r"^```sh runnable\n(.*?)^```$", re.MULTILINE | re.DOTALL)

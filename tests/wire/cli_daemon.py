@@ -57,7 +57,7 @@ def reason_to_skip() -> str:
     return f"not installed: {', '.join(missing)}" if missing else ""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def daemon():
     if reason := reason_to_skip():
         pytest.skip(reason)

@@ -18,9 +18,8 @@ import uuid
 
 import pytest
 
-from wire.cli_daemon import SAMPAN, daemon
+from wire.cli_daemon import SAMPAN
 
-__all__ = ["daemon"]
 pytestmark = pytest.mark.root
 
 

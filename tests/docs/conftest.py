@@ -1,0 +1,5 @@
+"""The documented commands run against a private daemon."""
+
+from wire.cli_daemon import daemon
+
+__all__ = ["daemon"]
