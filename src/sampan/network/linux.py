@@ -1,6 +1,8 @@
 """NetworkDriver of a Linux host: bridges, veths and namespaces by netlink, ports by nftables.
 
-Kernel work is done by one thread of its own; what only needs memory (`reserve`, taking a slot) is done at once.
+Two threads do the kernel's work: one what takes the kernel's rtnl lock (links and addresses; it can wait for tens of
+milliseconds while dropped namespaces die), one what does not (rules, sockets, dropping). What only needs memory is done
+at once.
 """
 
 from __future__ import annotations
@@ -70,7 +72,9 @@ class LinuxNetworkDriver:
         self._slots: dict[str, Slot] = {}
         self._dns = NameServers()
         self._warnings: tuple[str, ...] = ()
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="network")
+        self._links = ThreadPoolExecutor(1, thread_name_prefix="network-links")
+        self._quick = ThreadPoolExecutor(1, thread_name_prefix="network-quick")
+        self._making: dict[str, asyncio.Future[None]] = {}
         self._local = threading.local()
 
     # networks
@@ -89,10 +93,10 @@ class LinuxNetworkDriver:
         if network.driver != "bridge":
             return
         try:
-            await self._run(self._make_network, network)
+            await self._run(self._links, self._make_network, network)
         except BaseException:
             with contextlib.suppress(SampanError, OSError):  # the first error is the one to tell
-                await self._run(self._remove_network, network)
+                await self._run(self._links, self._remove_network, network)
             raise
         self._networks[network.id] = network
         if network.bridge == self._bridge:
@@ -103,7 +107,7 @@ class LinuxNetworkDriver:
         if network.driver != "bridge":
             return
         self._networks.pop(network.id, None)
-        await self._run(self._remove_network, network)
+        await self._run(self._links, self._remove_network, network)
         self._reservations.addresses.forget(network.id)
         self._dns.forget(network.id)
 
@@ -188,31 +192,24 @@ class LinuxNetworkDriver:
             return attachment  # done before
         forwards = self._forwards(attachment)
         taken = attachment.slot in self._slots and netns.exists(attachment.sandbox_key)
-        if not taken or forwards:
-            await self._run(self._join, container_id, attachment, by_id, forwards, taken)
+        if not taken:
+            await self._make(container_id, attachment, by_id)
+        if forwards:
+            await self._run(self._quick, self._rules.publish, container_id, forwards)
         self._slots.pop(attachment.slot, None)
         await self._serve(container_id, attachment)
         await self._resolve(container_id, attachment)
         self._attached[container_id] = attachment
         return attachment
 
-    def _join(
-        self,
-        container_id: str,
-        attachment: Attachment,
-        networks: dict[str, Network],
-        forwards: tuple[Forward, ...],
-        taken: bool,
-    ) -> None:
-        if not taken:
-            exit_ = exit_endpoint(attachment.endpoints, networks)
-            path = attachment.sandbox_key
-            sandbox.make(self._netlink(), self._names, path, attachment.endpoints, networks, exit_)
-        try:
-            self._rules.publish(container_id, forwards)
-        except BaseException:
-            netns.drop(attachment.sandbox_key)
-            raise
+    async def _make(self, container_id: str, attachment: Attachment, networks: dict[str, Network]) -> None:
+        """Make the namespace. A caller that is cancelled does not stop it: `leave` waits for its end."""
+        exit_ = exit_endpoint(attachment.endpoints, networks)
+        arguments = (self._names, attachment.sandbox_key, attachment.endpoints, networks, exit_)
+        made = asyncio.ensure_future(self._run(self._links, lambda: sandbox.make(self._netlink(), *arguments)))
+        self._making[container_id] = made
+        made.add_done_callback(lambda _: self._making.pop(container_id, None))
+        await asyncio.shield(made)
 
     def _forwards(self, attachment: Attachment) -> tuple[Forward, ...]:
         target = exit_endpoint(attachment.endpoints, self._networks)
@@ -251,7 +248,7 @@ class LinuxNetworkDriver:
         if not resolves_names(attachment.endpoints, self._networks):
             return
         if not self._dns.has(container_id):
-            sockets = await self._run(open_sockets, attachment.sandbox_key)
+            sockets = await self._run(self._quick, open_sockets, attachment.sandbox_key)
             await self._dns.start(container_id, sockets)
         outside = exit_endpoint(attachment.endpoints, self._networks) is not None
         self._dns.set_networks(container_id, (row.network_id for row in attachment.endpoints), outside=outside)
@@ -259,21 +256,21 @@ class LinuxNetworkDriver:
     async def make_sandbox(self, container_id: str) -> str:
         """Make a namespace with only `lo` up."""
         path = self._path(self._names.sandbox(container_id))
-        await self._run(self._make_sandbox, path)
+        netns.prepare_directory(self._directory)
+        await self._make(container_id, Attachment(sandbox_key=path), {})
         self._attached[container_id] = Attachment(sandbox_key=path)
         return path
-
-    def _make_sandbox(self, path: str) -> None:
-        netns.prepare_directory(self._directory)
-        sandbox.make(self._netlink(), self._names, path, (), {}, None)
 
     async def leave(self, container_id: str, attachment: Attachment) -> None:
         """Close the ports, drop the namespace, free the addresses; goes on past errors and tells them all."""
         known = self._attached.pop(container_id, attachment)
         path = attachment.sandbox_key or self._path(self._names.sandbox(container_id))
         self._dns.stop(container_id)
+        making = self._making.get(container_id)
+        if making is not None:
+            await asyncio.wait([making])
         try:
-            await self._run(self._leave, container_id, path)
+            await self._run(self._quick, self._leave, container_id, path)
         finally:
             self._reservations.ports.release(container_id)
             self._reservations.free((*known.endpoints, *attachment.endpoints))
@@ -292,7 +289,7 @@ class LinuxNetworkDriver:
         known = self._attached.get(container_id, Attachment(sandbox_key=sandbox_key))
         now = msgspec.structs.replace(known, endpoints=(*known.endpoints, endpoint))
         try:
-            await self._run(self._plug, sandbox_key, endpoint, network, now)
+            await self._run(self._links, self._plug, sandbox_key, endpoint, network, now)
         except BaseException:
             self._reservations.free((endpoint,))
             raise
@@ -310,7 +307,7 @@ class LinuxNetworkDriver:
         known = self._attached.get(container_id, Attachment(sandbox_key=sandbox_key))
         left = tuple(row for row in known.endpoints if row.endpoint_id != endpoint.endpoint_id)
         now = msgspec.structs.replace(known, endpoints=left)
-        await self._run(self._unplug, sandbox_key, endpoint, now)
+        await self._run(self._links, self._unplug, sandbox_key, endpoint, now)
         self._reservations.free((endpoint,))
         await self._changed(container_id, now)
 
@@ -323,13 +320,13 @@ class LinuxNetworkDriver:
     async def _changed(self, container_id: str, now: Attachment) -> None:
         """Lead the container's ports to the endpoint that has the default route now."""
         self._attached[container_id] = now
-        await self._run(self._rules.publish, container_id, self._forwards(now))
+        await self._run(self._quick, self._rules.publish, container_id, self._forwards(now))
         await self._serve(container_id, now)
         await self._resolve(container_id, now)
 
     async def usage(self, sandbox_key: str) -> tuple[NetworkUsage, ...]:
         """Return the counters of the namespace's interfaces."""
-        links = await self._run(sandbox.counters, sandbox_key)
+        links = await self._run(self._quick, sandbox.counters, sandbox_key)
         return tuple(NetworkUsage(interface=link.name, **msgspec.structs.asdict(link.counters)) for link in links)
 
     # names
@@ -355,7 +352,7 @@ class LinuxNetworkDriver:
         self._attached = dict(attachments)
         self._adopt(attachments)
         forwards = {owner: self._forwards(attachment) for owner, attachment in attachments.items()}
-        await self._run(self._reconcile, dict(self._networks), attachments, forwards)
+        await self._run(self._links, self._reconcile, dict(self._networks), attachments, forwards)
         for owner, attachment in attachments.items():
             try:
                 await self._serve(owner, attachment)
@@ -422,13 +419,14 @@ class LinuxNetworkDriver:
         await asyncio.to_thread(self._pool.close)
         self._reservations.ports.close()
         self._dns.close()
-        await asyncio.to_thread(self._worker.shutdown)
+        for worker in (self._links, self._quick):
+            await asyncio.to_thread(worker.shutdown)
 
     # threads
 
-    async def _run(self, function: Callable[..., T], *arguments: object) -> T:
+    async def _run(self, worker: ThreadPoolExecutor, function: Callable[..., T], *arguments: object) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._worker, lambda: function(*arguments))
+            return await asyncio.get_running_loop().run_in_executor(worker, lambda: function(*arguments))
         except FileNotFoundError as error:
             raise NotFound(f"no network namespace {error.filename}: the container does not run") from error
         except (OSError, nft.NftError) as error:
