@@ -74,9 +74,7 @@ class World:
         left = sorted(await last.survey())
         for runtime in self.made:
             await runtime.close()
-        for root in Hierarchies().roots():
-            if os.path.isdir(f"{root}/sampan-{self.tag}"):
-                os.rmdir(f"{root}/sampan-{self.tag}")
+        left += [root for root in Hierarchies().roots() if os.path.isdir(f"{root}/sampan-{self.tag}")]
         shutil.rmtree(self.exec_root, ignore_errors=True)
         return left
 

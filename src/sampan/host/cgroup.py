@@ -203,6 +203,12 @@ class Group:
             for here, _, _ in os.walk(directory, topdown=False):
                 self._remove_one(here)
 
+    def remove_if_empty(self) -> None:
+        """Remove those of its directories that hold neither a process nor a group."""
+        for directory in self.directories():
+            with contextlib.suppress(OSError):
+                os.rmdir(directory)
+
     def _remove_one(self, directory: str) -> None:
         for _ in range(100):
             try:

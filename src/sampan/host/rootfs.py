@@ -13,6 +13,7 @@ import os
 from sampan.base.errors import InvalidArgument
 from sampan.host import syscalls
 
+_OWN_FILESYSTEMS = ("dev", "proc", "sys")
 MAX_DATABASE_BYTES = 8 << 20
 
 
@@ -98,6 +99,20 @@ def _in_range(number: int, name: str) -> int:
     return number
 
 
+def check_mount_points(root_fd: int) -> None:
+    """Refuse a root whose /dev, /proc or /sys is a link: runtimes that make files there would follow it to the host.
+
+    Raises:
+        InvalidArgument: one is. (CVE-2026-41579 and its family.)
+    """
+    for name in _OWN_FILESYSTEMS:
+        with contextlib.suppress(OSError):
+            target = os.readlink(name, dir_fd=root_fd)
+            raise InvalidArgument(
+                f"/{name} of the image is a symbolic link to {target}: possible container breakout; remove it from the image"
+            )
+
+
 def make_working_directory(root_fd: int, path: str, uid: int, gid: int) -> None:
     """Make sure that `path` is a directory inside the root; missing parts are made and owned by the user.
 
@@ -114,7 +129,7 @@ def make_working_directory(root_fd: int, path: str, uid: int, gid: int) -> None:
             continue
         if here[:1] == ["proc"] and (len(here) > 1 or part != "sys"):
             raise InvalidArgument(f'the working directory "{path}" leads into /proc: possible container breakout')
-        if here[:1] in (["proc"], ["sys"], ["dev"]):
+        if here and here[0] in _OWN_FILESYSTEMS:
             return  # other file systems in the container: nothing to make here
         target = _step(root_fd, here, part, uid, gid, path)
         if target is None:

@@ -23,7 +23,7 @@ import msgspec
 from sampan.base import crash, log
 from sampan.base.clock import Clock
 from sampan.base.errors import AlreadyExists, Conflict, InvalidArgument, NotFound, RuntimeFailed
-from sampan.host import logfile, monitor, oci_cli, process
+from sampan.host import logfile, monitor, oci_cli, process, rootfs
 from sampan.host.cgroup import Group, Hierarchies
 from sampan.host.launcher import Launcher
 from sampan.host.remove import remove_tree
@@ -154,6 +154,7 @@ class OciRuntime:
         os.makedirs(directory, mode=0o700)
         root_fd = os.open(launch.rootfs, os.O_PATH | os.O_DIRECTORY)
         try:
+            rootfs.check_mount_points(root_fd)
             user = gather.user(root_fd, container.user or container.spec.process.user, container.spec.process.groups)
             workdir.make(root_fd, container.cwd or "/", user)
         finally:
@@ -478,9 +479,12 @@ class OciRuntime:
         except FileNotFoundError:
             return []
 
+    def _group(self) -> Group:
+        """Return the group that holds all of this daemon's containers."""
+        return Group(self.hierarchies, self.layout.cgroup("x").rpartition("/")[0])
+
     def _listing_groups(self) -> set[str]:
-        parent = self.layout.cgroup("x").rpartition("/")[0]
-        directories = Group(self.hierarchies, parent).directories()
+        directories = self._group().directories()
         return {name for path in directories for name in self._listing(path) if os.path.isdir(f"{path}/{name}")}
 
     async def adopt(self, container: Container) -> None:
@@ -516,5 +520,6 @@ class OciRuntime:
         for entry in self._entries.values():
             entry.close()
         self._entries.clear()
+        self._group().remove_if_empty()
         self.launcher.close()
         self.sealed.close()
