@@ -284,6 +284,12 @@ async def _stream_logs(
     return response
 
 
+def _looked_at(task: asyncio.Task[None]) -> None:
+    """A write to a client that left fails; the handler, cancelled by the same loss, will not come to ask."""
+    if not task.cancelled():
+        task.exception()
+
+
 class _Batch:
     """Joins what comes without a pause into one write; what comes alone goes out at once."""
 
@@ -299,6 +305,7 @@ class _Batch:
         elif self._flushing is None or self._flushing.done():
             # Runs only when the reader of the log has to wait for more.
             self._flushing = asyncio.ensure_future(self._write())
+            self._flushing.add_done_callback(_looked_at)
 
     async def flush(self) -> None:
         if self._flushing is not None:

@@ -15,18 +15,26 @@ from sampan.engine.port import Progress
 from sampan.model.image import Image, ImageConfig
 from sampan.spec.docker.api import MEDIA_TAR, REGISTRY_AUTH_HEADER
 
+_NO_VIRTUAL_SIZE_VERSION = (1, 44)
+
 
 async def list_all(call: Call) -> web.StreamResponse:
     found = call.engine.list_images(query.filters(call.query), all=query.flag(call.query, "all"))
     users: dict[str, int] = {}
     for container in call.engine.containers(all=True):
         users[container.spec.image_id] = users.get(container.spec.image_id, 0) + 1
-    return call.json([render.render_image_row(image, containers=users.get(image.id, 0)) for image in found])
+    rows = [render.render_image_row(image, containers=users.get(image.id, 0)) for image in found]
+    if call.version < _NO_VIRTUAL_SIZE_VERSION:
+        rows = [row | {"VirtualSize": row["Size"]} for row in rows]
+    return call.json(rows)
 
 
 async def inspect(call: Call) -> web.StreamResponse:
     image = call.engine.images.get(call.name)
-    return call.json(render.render_image(image, call.engine.info().storage_driver))
+    rendered = render.render_image(image, call.engine.info().storage_driver)
+    if call.version < _NO_VIRTUAL_SIZE_VERSION:
+        rendered["VirtualSize"] = rendered["Size"]
+    return call.json(rendered)
 
 
 async def history(call: Call) -> web.StreamResponse:

@@ -26,7 +26,7 @@ from sampan.api.docker.routes import Router
 from sampan.api.docker.stall import StallGuard
 from sampan.base import log
 from sampan.base.clock import Clock, SystemClock
-from sampan.base.errors import InvalidArgument, SampanError
+from sampan.base.errors import Forbidden, InvalidArgument, SampanError
 from sampan.engine.port import Engine
 from sampan.spec.docker.api import API_VERSION, MIN_API_VERSION, version_text
 
@@ -195,6 +195,7 @@ class Dispatcher:
             return error_response(500, "internal error: a defect of Sampan; its daemon's log has the details")
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        refuse_browsers(request.headers, request.transport)
         target = request._message.path  # noqa: SLF001  (the raw target: decoding it is ours)
         raw_path, _, raw_query = target.partition("?")
         if not target.isascii() or "%00" in target:
@@ -209,6 +210,31 @@ class Dispatcher:
         except ValueError as error:
             raise InvalidArgument(f"invalid query: {error}") from None
         return await handler(Call(request, self._engine, self._clock, version, params, query))
+
+
+def refuse_browsers(headers: Mapping[str, str], transport: asyncio.BaseTransport | None) -> None:
+    """Refuse what a web page made a browser send: to a loopback port any page could, and be root here.
+
+    Raises:
+        Forbidden: an Origin that is not this machine, or (over TCP) a Host that is a name other than localhost.
+    """
+    origin = headers.get("Origin", "")
+    if origin and not _is_local(origin.partition("://")[2]):
+        raise Forbidden(f"requests of web pages are refused (Origin: {origin[:100]})")
+    address = transport.get_extra_info("sockname") if transport is not None else None
+    if isinstance(address, tuple) and transport is not None and transport.get_extra_info("sslcontext") is None:
+        host = headers.get("Host", "")
+        if host and not _is_local(host):
+            raise Forbidden(f"requests to this port must name it by address or as localhost, not as {host[:100]}")
+
+
+def _is_local(host: str) -> bool:
+    """Return whether host[:port] is localhost, a name below it, or an address."""
+    name = host.partition("/")[0].rpartition("@")[2]
+    if name.startswith("["):
+        return True
+    name = name.partition(":")[0].lower()
+    return name in ("localhost", "docker") or name.endswith(".localhost") or name.replace(".", "").isdigit()
 
 
 def split_version(path: str) -> tuple[tuple[int, int], str]:

@@ -9,8 +9,8 @@ import pytest
 
 from sampan.api.docker.listen import check_listen, open_socket
 from sampan.api.docker.routes import Router
-from sampan.api.docker.server import Server, split_version
-from sampan.base.errors import Conflict, InvalidArgument
+from sampan.api.docker.server import Server, refuse_browsers, split_version
+from sampan.base.errors import Conflict, Forbidden, InvalidArgument
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:2375", "tcp://[::1]:1", "tcp://localhost:1", "unix:///x"])
@@ -128,3 +128,32 @@ async def test_ping(server, tmp_path):
 def test_unix_path_length(tmp_path):
     with pytest.raises(InvalidArgument):
         open_socket("unix:///" + "a" * 200, tls=False)
+
+
+class Tcp:
+    def get_extra_info(self, name):
+        return {"sockname": ("127.0.0.1", 1)}.get(name)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Host": "127.0.0.1:2375"},
+        {"Host": "localhost"},
+        {"Host": "api.moby.localhost"},
+        {"Origin": "http://localhost:1"},
+        {"Host": "[::1]:1"},
+    ],
+)
+def test_clients_are_let_in(headers):
+    refuse_browsers(headers, Tcp())
+    refuse_browsers({"Host": "docker"}, None)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": "evil.example:2375"}]
+)
+def test_web_pages_are_not(headers):
+    with pytest.raises(Forbidden):
+        refuse_browsers(headers, Tcp())
