@@ -59,6 +59,7 @@ def _address(netlink: Netlink, link: query.Link, network: Network, *, own: bool)
 def _sysctls(network: Network) -> None:
     """Let the host's own 127.0.0.1 reach published ports; the ruleset keeps everybody else's 127/8 out."""
     write_sysctl(f"ipv4/conf/{network.bridge}/route_localnet", "1")
+    write_sysctl(f"ipv6/conf/{network.bridge}/accept_ra", "0")  # no container is the host's router (CVE-2020-13401)
     if not network.ipv6:
         write_sysctl(f"ipv6/conf/{network.bridge}/disable_ipv6", "1")
 
@@ -79,7 +80,7 @@ def enable_forwarding(*, ipv6: bool) -> None:
         write_sysctl("ipv4/ip_forward", "1")
     if ipv6 and read_sysctl("ipv6/conf/all/forwarding") == "0":
         for entry in (_SYSCTL / "ipv6/conf").glob("*/accept_ra"):
-            if entry.read_text().strip() == "1":
+            if entry.parent.name not in {"all", "default"} and entry.read_text().strip() == "1":
                 entry.write_text("2")
         write_sysctl("ipv6/conf/all/forwarding", "1")
 

@@ -54,8 +54,9 @@ def make(
 
 
 def _no_ipv6_yet() -> None:
-    """Let interfaces come without IPv6: it is switched on for those that get an address of it."""
+    """Let interfaces come without IPv6: it is switched on for those that get an address of it. Siblings are no routers."""
     write_sysctl("ipv6/conf/default/disable_ipv6", "1")
+    write_sysctl("ipv6/conf/default/accept_ra", "0")
 
 
 def plug(
