@@ -182,6 +182,9 @@ async def test_a_container_may_have_resolvers_of_its_own(driver, resolvers, reso
     driver.set_resolvers(A, ("127.0.0.1",))
     assert await resolve(pair[1].sandbox_key, "www.example") == ("NOERROR", ["192.0.2.7"])
     assert await resolve(pair[2].sandbox_key, "www.example") == ("SERVFAIL", [])
+    driver.set_resolvers(C, ("127.0.0.1",))
+    before = await start(driver, C, plain(pair[0]))
+    assert await resolve(before.sandbox_key, "www.example") == ("NOERROR", ["192.0.2.7"])
 
 
 async def test_internal_networks_ask_nobody(driver, resolvers, resolver):  # noqa: F811

@@ -337,7 +337,7 @@ class LinuxNetworkDriver:
         self._dns.set_names(network_id, network.name if network is not None else network_id[:12], names)
 
     def set_resolvers(self, container_id: str, servers: tuple[str, ...]) -> None:
-        """Pass a joined container's questions about other names on to `servers` (its --dns) instead of the host's."""
+        """Pass a container's questions about other names on to `servers` (its --dns) instead of the host's."""
         self._dns.set_resolvers(container_id, servers)
 
     def nameserver(self, attachment: Attachment) -> str | None:

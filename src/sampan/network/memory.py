@@ -32,6 +32,7 @@ class MemoryNetworkDriver:
         self._networks: dict[str, Network] = {}
         self.bridges: set[str] = set()
         self.sandboxes: dict[str, dict[str, str]] = {}  # path -> interface -> endpoint id
+        self.resolvers: dict[str, tuple[str, ...]] = {}
         self.names: dict[str, dict[str, tuple[str, ...]]] = {}
 
     def allocate_network(self, wanted: Network, existing: tuple[Network, ...]) -> Network:
@@ -98,6 +99,7 @@ class MemoryNetworkDriver:
     async def leave(self, container_id: str, attachment: Attachment) -> None:
         """Drop the sandbox. Idempotent."""
         self.sandboxes.pop(attachment.sandbox_key, None)
+        self.resolvers.pop(container_id, None)
         self.release(container_id, attachment)
 
     async def connect(self, container_id: str, sandbox_key: str, network: Network, spec: EndpointSpec) -> Endpoint:
@@ -121,6 +123,10 @@ class MemoryNetworkDriver:
     def set_names(self, network_id: str, names: dict[str, tuple[str, ...]]) -> None:
         """Keep the names."""
         self.names[network_id] = dict(names)
+
+    def set_resolvers(self, container_id: str, servers: tuple[str, ...]) -> None:
+        """Keep the resolvers."""
+        self.resolvers[container_id] = servers
 
     def nameserver(self, attachment: Attachment) -> str | None:
         """Return the embedded server's address when a user-defined network is among the endpoints."""

@@ -122,6 +122,7 @@ class NameServers:
         self._upstream = upstream or Upstream()
         self._zones: dict[str, Zone] = {}
         self._servers: dict[str, _Server] = {}
+        self._resolvers: dict[str, tuple[str, ...]] = {}
 
     def set_names(self, network_id: str, network_name: str, names: dict[str, tuple[str, ...]]) -> None:
         """Replace a network's names, for every container that is on it."""
@@ -140,8 +141,8 @@ class NameServers:
 
     async def start(self, container_id: str, sockets: Sockets) -> None:
         """Serve a container on `sockets`, now the server's."""
-        self.stop(container_id)
         server = self._servers[container_id] = _Server(sockets, self._upstream)
+        server.resolvers = self._resolvers.get(container_id, ())
         await server.start()
 
     def set_networks(self, container_id: str, networks: Iterable[str], *, outside: bool) -> None:
@@ -152,7 +153,8 @@ class NameServers:
             self._renew(server)
 
     def set_resolvers(self, container_id: str, servers: tuple[str, ...]) -> None:
-        """Pass the container's other questions on to these, instead of the host's."""
+        """Pass the container's other questions on to these, instead of the host's, from now until `stop`."""
+        self._resolvers[container_id] = servers
         server = self._servers.get(container_id)
         if server is not None:
             server.resolvers = servers
@@ -162,6 +164,7 @@ class NameServers:
 
     def stop(self, container_id: str) -> None:
         """Close a container's server: its sockets would keep the namespace. Idempotent."""
+        self._resolvers.pop(container_id, None)
         server = self._servers.pop(container_id, None)
         if server is not None:
             server.close()

@@ -87,6 +87,13 @@ class NetworkDriver(Protocol):
         """Replace the DNS answers of a user-defined network: name -> addresses."""
         ...
 
+    def set_resolvers(self, container_id: str, servers: tuple[str, ...]) -> None:
+        """Pass the container's questions about other names on to `servers` (its --dns), not to the host's resolvers.
+
+        Call it before or after `join`; after a restart again. `leave` ends it.
+        """
+        ...
+
     def nameserver(self, attachment: Attachment) -> str | None:
         """Return the address to put into resolv.conf, None when the host's own resolvers serve (default bridge)."""
         ...
@@ -95,6 +102,10 @@ class NetworkDriver(Protocol):
 
     async def reconcile(self, networks: tuple[Network, ...], attachments: dict[str, Attachment]) -> None:
         """Make the host as this says, by the daemon's tag: adopt what is right, remove the rest, refill the pool."""
+        ...
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what keeps published ports or containers' way out closed, and the fix for each."""
         ...
 
     async def close(self) -> None:
