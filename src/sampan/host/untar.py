@@ -101,6 +101,17 @@ def split(name: bytes) -> tuple[bytes, ...]:
     return parts
 
 
+def _umask() -> int:
+    """Return the process's umask without setting it, as os.umask would."""
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as status:
+        return next((int(line.split()[1], 8) for line in status if line.startswith("Umask:")), 0o777)
+
+
+def _makes_exactly(root_fd: int) -> bool:
+    """Tell whether new files below get our owner and the asked mode: no set-group-id bit and no default ACL there."""
+    return os.geteuid() == 0 and not os.fstat(root_fd).st_mode & stat.S_ISGID and not os.listxattr(root_fd)
+
+
 class _Tree:
     """The directory that is being filled. Descriptors of parents are kept, since archives come sorted by directory."""
 
@@ -108,8 +119,10 @@ class _Tree:
         self._root_fd = root_fd
         self._layer = layer
         self._parents: dict[bytes, int] = {}
-        self._times: list[tuple[bytes, int]] = []
+        self._times: dict[bytes, int] = {}
         self._implied: list[bytes] = [b"."]
+        self._umask = _umask()
+        self._exact = layer and _makes_exactly(root_fd)
         self.entries = 0
         self.size_bytes = 0
 
@@ -122,23 +135,15 @@ class _Tree:
         self._forget()
 
     def finish(self) -> None:
-        """Set directories' times, now that nothing more is made in them."""
-        for path, mtime_ns in reversed(self._times):
-            try:
-                fd = syscalls.openat2(self._root_fd, path, _OPEN_DIRECTORY, resolve=_RESOLVE)
-            except OSError as error:
-                if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
-                    continue  # a later entry replaced it
-                raise
-            try:
-                os.utime(fd, ns=(mtime_ns, mtime_ns))
-            finally:
-                os.close(fd)
+        """Set the times of directories that something was made in."""
+        self._forget()
+        if b"." in self._times:
+            root = self._open(b".")
+            self._leave(b".", root)
 
     def implied(self) -> tuple[bytes, ...]:
         """Return the directories that no entry described, parents first."""
-        described = {path for path, _ in self._times}
-        return tuple(path for path in self._implied if path not in described)
+        return tuple(path for path in self._implied if path not in self._times)
 
     # --- where --------------------------------------------------------------------------------------------------------
 
@@ -171,7 +176,7 @@ class _Tree:
         return fd
 
     def _open(self, path: bytes) -> int:
-        return syscalls.openat2(self._root_fd, path, os.O_PATH | os.O_DIRECTORY, resolve=_RESOLVE)
+        return syscalls.openat2(self._root_fd, path, os.O_RDONLY | os.O_DIRECTORY, resolve=_RESOLVE)
 
     def _imply(self, parts: tuple[bytes, ...]) -> None:
         parent = os.dup(self._root_fd)
@@ -192,14 +197,22 @@ class _Tree:
     def _step(self, parent: int, part: bytes, path: bytes) -> int:
         """Open the next directory of a path: from its parent, or from the root when it is a link."""
         try:
-            return os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+            return os.open(part, _OPEN_DIRECTORY, dir_fd=parent)
         except NotADirectoryError:
             return self._open(path)
 
     def _forget(self) -> None:
-        for fd in self._parents.values():
+        while self._parents:
+            self._leave(*self._parents.popitem())
+
+    def _leave(self, directory: bytes, fd: int) -> None:
+        """Close a directory, with the time that its entry says: what was made in it has changed it."""
+        try:
+            mtime_ns = self._times.get(directory) or self._times.get(b"/".join(split(directory)))
+            if mtime_ns is not None:
+                os.utime(fd, ns=(mtime_ns, mtime_ns))
+        finally:
             os.close(fd)
-        self._parents.clear()
 
     def _clear(self, parent: int, base: bytes) -> None:
         """Remove what stands at the place of a new entry."""
@@ -209,7 +222,7 @@ class _Tree:
             os.unlink(base, dir_fd=parent)
         # a path that was resolved through it may lead elsewhere now; our caller's descriptor stays open
         for path in [path for path, fd in self._parents.items() if fd != parent]:
-            os.close(self._parents.pop(path))
+            self._leave(path, self._parents.pop(path))
 
     # --- what ---------------------------------------------------------------------------------------------------------
 
@@ -220,7 +233,7 @@ class _Tree:
             if entry.kind != tarstream.DIRECTORY:
                 raise InvalidArgument("the archive wants to replace the root directory by something else")
             self._dress_directory(os.dup(self._root_fd), entry)
-            self._times.append((b".", entry.mtime_ns))
+            self._times[b"."] = entry.mtime_ns
         elif self._layer and base.startswith(WHITEOUT_PREFIX):
             self._whiteout(parent, base)
         elif entry.kind == tarstream.FILE:
@@ -248,39 +261,54 @@ class _Tree:
         except FileExistsError:
             return  # the same layer has the path: a whiteout speaks of the layers below only
 
+    def _is_exact(self, entry: Entry) -> bool:
+        """Tell whether open(2) and mkdir(2) alone give the entry its owner and mode. Most entries are so."""
+        return self._exact and not entry.uid and not entry.gid and not entry.mode & (self._umask | 0o7000)
+
     def _file(self, parent: int, base: bytes, entry: Entry, tar: TarStream) -> None:
+        exact = self._is_exact(entry)
+        mode = entry.mode if exact else 0o600
         try:
-            fd = os.open(base, _CREATE, 0o600, dir_fd=parent)
+            fd = os.open(base, _CREATE, mode, dir_fd=parent)
         except FileExistsError:
             self._clear(parent, base)
-            fd = os.open(base, _CREATE, 0o600, dir_fd=parent)
+            fd = os.open(base, _CREATE, mode, dir_fd=parent)
         try:
             for piece in tar.data():
                 written = os.write(fd, piece)
                 while written < len(piece):
                     written += os.write(fd, piece[written:])
-            os.fchown(fd, entry.uid, entry.gid)
-            os.fchmod(fd, entry.mode)
+            if not exact:
+                os.fchown(fd, entry.uid, entry.gid)
+                os.fchmod(fd, entry.mode)
             _set_xattrs(fd, entry)
             os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
         finally:
             os.close(fd)
 
     def _directory(self, parent: int, base: bytes, entry: Entry) -> None:
+        exact = self._is_exact(entry) and not entry.xattrs
         try:
-            os.mkdir(base, 0o700, dir_fd=parent)
+            os.mkdir(base, entry.mode if exact else 0o700, dir_fd=parent)
         except FileExistsError:
+            exact = False
             if not stat.S_ISDIR(os.lstat(base, dir_fd=parent).st_mode):
                 self._clear(parent, base)
                 os.mkdir(base, 0o700, dir_fd=parent)
-        self._dress_directory(os.open(base, _OPEN_DIRECTORY, dir_fd=parent), entry)
-        self._times.append((b"/".join(split(entry.name)), entry.mtime_ns))
+        if exact:
+            os.utime(base, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
+        else:
+            self._dress_directory(os.open(base, _OPEN_DIRECTORY, dir_fd=parent), entry)
+        self._times[b"/".join(split(entry.name))] = entry.mtime_ns
 
     def _dress_directory(self, fd: int, entry: Entry) -> None:
+        if entry.mode & stat.S_ISGID:
+            self._exact = False  # what is made in it would inherit its group
         try:
             os.fchown(fd, entry.uid, entry.gid)
             os.fchmod(fd, entry.mode)
             _set_xattrs(fd, entry)
+            os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
         finally:
             os.close(fd)
 

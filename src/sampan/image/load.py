@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator
 from sampan.base.errors import DataLoss, InvalidArgument, TooLarge
 from sampan.host import tarstream
 from sampan.host.compression import decompress, sniff
-from sampan.host.pipe import in_second_thread
 from sampan.host.tarstream import TarStream
 from sampan.host.untar import split
 from sampan.image import parse, plan
@@ -51,16 +50,12 @@ class Archive:
 
     def read(self, chunks: Iterable[bytes]) -> list[Prepared]:
         """Take the whole archive in; returns its images, verified and ready to be installed."""
-        plain = in_second_thread(decompress(chunks, self._bounds.archive))
-        try:
-            tar = TarStream(plain)
-            for count, entry in enumerate(tar):
-                if count >= MAX_MEMBERS:
-                    raise TooLarge(f"the image archive has more than {MAX_MEMBERS} members")
-                self._member(entry, tar)
-            tar.drain()
-        finally:
-            plain.close()  # type: ignore[attr-defined]
+        tar = TarStream(decompress(chunks, self._bounds.archive))
+        for count, entry in enumerate(tar):
+            if count >= MAX_MEMBERS:
+                raise TooLarge(f"the image archive has more than {MAX_MEMBERS} members")
+            self._member(entry, tar)
+        tar.drain()
         for candidate in self._running:
             candidate.wait()
         return list(self._images())
