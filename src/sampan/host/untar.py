@@ -281,7 +281,8 @@ class _Tree:
             if not exact:
                 os.fchown(fd, entry.uid, entry.gid)
                 os.fchmod(fd, entry.mode)
-            _set_xattrs(fd, entry)
+            if entry.xattrs:
+                _set_xattrs(fd, entry)
             os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
         finally:
             os.close(fd)
