@@ -84,6 +84,7 @@ class Connections:
     async def join(self, container: Container, attachment: Attachment) -> Attachment:
         """Make what was reserved."""
         if container.id in self._joined:
+            self._driver.set_resolvers(container.id, container.spec.network.dns)
             joined = await self._driver.join(container.id, attachment, self._networks(attachment.endpoints))
             return replace(joined, endpoints=tuple(self._named(container, e) for e in joined.endpoints))
         if any(network.driver == "null" for network in self._networks(attachment.endpoints)):
@@ -102,6 +103,15 @@ class Connections:
         """Take up a running container after a restart of the engine."""
         if container.state.sandbox_key and not container.spec.network.mode.startswith("container:"):
             self._joined.add(container.id)
+
+    def resume(self, container: Container) -> None:
+        """Take up the names that an adopted container asks and answers to, once its network is reconciled."""
+        self._driver.set_resolvers(container.id, container.spec.network.dns)
+        self.publish_names(container)
+
+    def rewrite_files(self, container: Container) -> None:
+        """Bring the files in /etc of a running container up to date with its networks."""
+        self._machine.write_files(container.id, self.files(container, attachment_of(container)))
 
     def files(self, container: Container, attachment: Attachment) -> dict[str, str]:
         """Return the text of /etc/hosts, /etc/hostname and /etc/resolv.conf."""

@@ -96,19 +96,19 @@ class Lifecycle:
         if phase in (Phase.REMOVING, Phase.DEAD):
             raise Conflict("container is marked for removal and cannot be started")
         await self._teardowns.wait(container.id)
-        attachment = self._connections.reserve(container)
-        starting = move(
-            container,
-            Phase.STARTING,
-            error="",
-            exit_code=0,
-            oom_killed=False,
-            stopped_by_user=False,
-            **_attached(attachment),
-        )
-        intent = self._registry.record(starting)
+        starting = container
         try:
-            await self._launch(starting, attachment, intent)
+            attachment = self._connections.reserve(container)
+            starting = move(
+                container,
+                Phase.STARTING,
+                error="",
+                exit_code=0,
+                oom_killed=False,
+                stopped_by_user=False,
+                **_attached(attachment),
+            )
+            await self._launch(starting, attachment, self._registry.record(starting))
         except BaseException as error:
             await self._undo_start(starting, error)
             raise

@@ -155,7 +155,9 @@ class Networks:
                 made = await self._driver.connect(container.id, container.state.sandbox_key, network, spec)
                 endpoint = self._connections.named(container, replace(made, aliases=spec.aliases, spec=spec))
             saved = await self._registry.save(with_state(container, endpoints=(*container.state.endpoints, endpoint)))
-            self._connections.publish_names(saved)
+            if saved.running:
+                self._connections.publish_names(saved)
+                self._connections.rewrite_files(saved)
             self._tell("connect", network, container=container.id)
 
     async def disconnect(self, reference: str, container_reference: str, *, force: bool) -> None:
@@ -178,6 +180,8 @@ class Networks:
             left = tuple(e for e in container.state.endpoints if e is not gone)
             saved = await self._registry.save(with_state(container, endpoints=left))
             self._connections.refresh(network.id)
+            if saved.running:
+                self._connections.rewrite_files(saved)
             self._tell("disconnect", network, container=saved.id)
 
     def _tell(self, action: str, network: Network, **attributes: str) -> None:

@@ -76,7 +76,7 @@ class Recovery:
         await self._settle_volumes(fresh=fresh)
         for container in list(self._registry.containers.values()):
             if container.running:
-                self._connections.publish_names(container)
+                self._connections.resume(container)
             elif starts_with_engine(container):
                 self._lifecycle.resume_restart(container)
 

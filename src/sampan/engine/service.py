@@ -231,6 +231,8 @@ class ContainerEngine:
         warnings = []
         if spec.network.ports and spec.network.mode == "host":
             warnings.append("Published ports are discarded when using host network mode")
+        elif spec.network.ports:
+            warnings += self._parts.network.warnings()
         return tuple(warnings)
 
     def container(self, reference: str) -> Container:
@@ -652,7 +654,7 @@ class ContainerEngine:
             runtime=runtime,
             backing_filesystem=facts.backing_filesystem,
             labels=settings.labels,
-            warnings=runtime.warnings,
+            warnings=(*runtime.warnings, *self._parts.network.warnings()),
             started_at_ns=self._started_at_ns,
             registry_mirrors=settings.registry_mirrors,
             insecure_registries=settings.insecure_registries,

@@ -337,3 +337,16 @@ async def test_leftovers_of_unknown_containers_are_swept(world):
     assert await world.snapshotter.containers() == ()
     assert again.containers(all=True) == ()
     await again.close()
+
+
+async def test_a_start_that_finds_no_port_ends_the_wait_of_an_auto_removed_container(engine):
+    port = NetworkSpec(ports=(PortBinding(container_port=80, host_port=8080),))
+    await run(engine, "sleep", "100", name="one", network=port)
+    made, _ = await engine.create(spec("true", network=port, auto_remove=True))
+    removed = engine.wait(made.id, "removed")
+    with pytest.raises(Conflict):
+        await engine.start(made.id)
+    async with asyncio.timeout(2):
+        assert "port is already allocated" in (await removed.result()).error
+    with pytest.raises(NotFound):
+        engine.container(made.id)
