@@ -314,6 +314,14 @@ def test_commit_and_import(daemon, tmp_path):
     daemon.docker("rmi", "local/kept:1", "local/flat:1")
 
 
+def test_a_container_that_never_started_has_no_changes(daemon):
+    daemon.docker("create", "--name", "still", "busybox")
+    assert daemon.out("diff", "still") == ""
+    daemon.docker("commit", "still", "local/still:1")
+    assert daemon.out("run", "--rm", "local/still:1", "echo", "x") == "x"
+    daemon.docker("rmi", "local/still:1")
+
+
 def test_a_broken_archive_is_refused_and_changes_nothing(daemon):
     before = daemon.out("images", "-q", "--no-trunc")
     done = daemon.docker("load", stdin=b"no tar" * 1000, check=False)

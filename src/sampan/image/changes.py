@@ -32,6 +32,8 @@ def is_opaque(directory_fd: int) -> bool:
 
 def changed_paths(upper: Path, lowers: Sequence[Path]) -> tuple[Change, ...]:
     """Return all changes sorted by path; `lowers` are the trees below, top first. A parent of a change counts too."""
+    if not upper.exists():
+        return ()  # never started: nothing can have changed
     fds = [os.open(lower, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for lower in lowers]
     root = os.open(upper, _OPEN)
     try:

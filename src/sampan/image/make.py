@@ -10,7 +10,7 @@ import msgspec
 from sampan.base.errors import InvalidArgument
 from sampan.host.compression import sniff
 from sampan.host.pipe import in_second_thread
-from sampan.host.tarball import pack_upper
+from sampan.host.tarball import END, pack_upper
 from sampan.image import parse, plan
 from sampan.image.blobs import BlobStore
 from sampan.image.install import Prepared, PreparedLayer
@@ -55,7 +55,8 @@ def prepare_commit(new: NewImage, upper: Path, base: Image, intake: LayerIntake,
         (PreparedLayer(diff_id=diff_id, digest=layer.digest, writer=None, staged=None), layer)
         for diff_id, layer in zip(base.layers, manifest.layers, strict=True)
     )
-    layer = take_in(_gzipped(in_second_thread(pack_upper(str(upper)))), intake)
+    packed = pack_upper(str(upper)) if upper.exists() else iter((END,))  # never started: an empty layer
+    layer = take_in(_gzipped(in_second_thread(packed)), intake)
     return _prepare(new, blobs.read_document(base.id), below, layer, intake)
 
 

@@ -72,6 +72,11 @@ class Call:
         """The object that the path names."""
         return self.params["name"]
 
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left."""
+        return self.request.transport is None or self.request.transport.is_closing()
+
     def header(self, name: str) -> str:
         """Return a header's value, "" when it is absent."""
         return self.request.headers.get(name, "")
@@ -160,6 +165,10 @@ class Call:
                 await response.write(_encode(line) + b"\r\n")
         except SampanError as error:
             await response.write(_error_line(message_of(error)))
+        except ConnectionError:
+            if self.gone:
+                raise
+            await response.write(_error_line("the connection to a part of the engine broke: see the daemon's log"))
         except Exception:
             _logger.exception("stream %s broke", self.request.path)
             await response.write(_error_line("internal error: see the daemon's log"))

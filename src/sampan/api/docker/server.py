@@ -189,7 +189,8 @@ class Dispatcher:
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+            gone = request.transport is None or request.transport.is_closing()
+            if gone and isinstance(error, ConnectionError):
                 return Taken()  # the client left: nobody is there to be answered
             _logger.exception("%s %s failed", request.method, request.path)
             return error_response(500, "internal error: a defect of Sampan; its daemon's log has the details")

@@ -8,6 +8,7 @@ from sampan.model.container import Device, DeviceRate, DeviceRequest, Resources,
 from sampan.spec.docker import container as wire
 
 _MIN_MEMORY_BYTES = 6 << 20
+_MAX_PIDS = 4_194_304  # the kernel's PID_MAX_LIMIT
 _POLICIES = ("no", "always", "on-failure", "unless-stopped")
 
 
@@ -84,6 +85,8 @@ def check_resources(resources: Resources, *, update: bool) -> None:
     """Raise `InvalidArgument` for limits that contradict each other or lie outside of their range."""
     _check_memory(resources, update=update)
     _check_cpu(resources)
+    if resources.pids_limit is not None and resources.pids_limit > _MAX_PIDS:
+        raise InvalidArgument(f"Invalid value {resources.pids_limit}, the pids limit can be at most {_MAX_PIDS}")
     if resources.blkio_weight and not 10 <= resources.blkio_weight <= 1000:
         raise InvalidArgument("Range of blkio weight is from 10 to 1000")
 
@@ -193,8 +196,8 @@ def parse_update(request: wire.UpdateRequest) -> tuple[dict[str, object], Restar
     A zero or empty value means "leave it", as docker's; a pids limit of 0 or less means "no limit".
     """
     changes = {ours: getattr(request, theirs) for theirs, ours in _UPDATABLE.items() if getattr(request, theirs)}
-    check_resources(Resources(**changes), update=True)
     if request.pids_limit is not None:
         changes["pids_limit"] = request.pids_limit if request.pids_limit > 0 else None
+    check_resources(Resources(**changes), update=True)
     policy = request.restart_policy
     return changes, parse_restart(policy) if policy is not None and policy.name else None
