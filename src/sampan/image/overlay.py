@@ -91,18 +91,36 @@ class OverlaySnapshotter:
         if container_id in self._mounted:
             return str(merged)
         lowers = self._lowers(image)
-        if writable.exists():
+        is_new = not writable.exists()
+        if not is_new:
             self._check_survived(container_id, writable)
         crash.point("image.snapshot.before")
-        with told_when_full("cannot make a writable layer"):
-            _make_writable(writable, lowers[0])
-            if volatile:
-                (writable / "boot").write_text(self._boot_id)
-        crash.point("image.mount.before")
-        mount_overlay(lowers, writable / "diff", writable / "work", merged, volatile=volatile)
+        try:
+            with told_when_full("cannot make a writable layer"):
+                self._make_writable(writable, lowers[0], volatile=volatile)
+            crash.point("image.mount.before")
+            mount_overlay(lowers, writable / "diff", writable / "work", merged, volatile=volatile)
+        except BaseException:
+            if is_new:
+                remove_tree(str(writable))
+            raise
         crash.point("image.mount.after")
         self._mounted.add(container_id)
         return str(merged)
+
+    def _make_writable(self, writable: Path, top: Path, *, volatile: bool) -> None:
+        """Make the directories of a writable layer. Its root looks like the image's: in an overlay the upper's shows."""
+        writable.mkdir(mode=0o700, exist_ok=True)
+        for name in ("work", "merged"):
+            (writable / name).mkdir(mode=0o700, exist_ok=True)
+        upper = writable / "diff"
+        if not upper.is_dir():
+            staged = writable / "diff.new"
+            staged.mkdir(mode=0o755, exist_ok=True)
+            dress(staged, os.stat(top))
+            os.rename(staged, upper)
+        if volatile:
+            (writable / "boot").write_text(self._boot_id)
 
     def _check_survived(self, container_id: str, writable: Path) -> None:
         """Make a volatile layer mountable again, or throw it away when the machine went down since it was written."""
@@ -158,16 +176,3 @@ class OverlaySnapshotter:
         crash.point("image.snapshot-remove.before")
         remove_tree(str(self._writable(container_id)))
         crash.point("image.snapshot-remove.after")
-
-
-def _make_writable(writable: Path, top: Path) -> None:
-    """Make the directories of a writable layer. Its root looks like the image's: in an overlay the upper's shows."""
-    writable.mkdir(mode=0o700, exist_ok=True)
-    for name in ("work", "merged"):
-        (writable / name).mkdir(mode=0o700, exist_ok=True)
-    upper = writable / "diff"
-    if not upper.is_dir():
-        staged = writable / "diff.new"
-        staged.mkdir(mode=0o755, exist_ok=True)
-        dress(staged, os.stat(top))
-        os.rename(staged, upper)
