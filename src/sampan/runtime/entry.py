@@ -156,6 +156,11 @@ class Entry:
             process.send_signal(self.pidfd, signal.SIGKILL)
         self.group.kill()
 
+    async def settled(self) -> None:
+        """Return when the end has been read and told; at once when nobody watches. The monitor must have ended."""
+        if self._watcher is not None:
+            await asyncio.wait({self._watcher})
+
     def close(self) -> None:
         """Let go of it; its processes go on."""
         if self._watcher is not None:

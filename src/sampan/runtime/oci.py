@@ -377,6 +377,7 @@ class OciRuntime:
             process.send_signal(entry.monitor_pidfd, 9)
             await self._monitor_ended(entry)
         process.reap(entry.monitor_pid)
+        await entry.settled()  # before the records go that it reads, and before `close` would cancel it
 
     async def _monitor_ended(self, entry: Entry) -> bool:
         try:
