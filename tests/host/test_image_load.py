@@ -35,6 +35,7 @@ from host.image_archives import (
 )
 from host.image_world import World, root_only
 from sampan.base.errors import Conflict, DataLoss, InvalidArgument, NotFound
+from sampan.host.overlay import boot_id
 from sampan.image.bootstrap import bootstrap
 from sampan.model.image import ImageConfig
 
@@ -402,3 +403,27 @@ async def test_devices_in_layers_are_made_as_they_say(world):
     facts = os.stat(world.tree(image) / "null")
     assert (stat.S_ISCHR(facts.st_mode), facts.st_rdev, stat.S_IMODE(facts.st_mode)) == (True, os.makedev(1, 3), 0o666)
     assert stat.S_IMODE(os.stat(world.root / "layers").st_mode) == 0o700, "nobody but root reaches them on the host"
+
+
+async def test_layers_that_were_not_on_the_disk_when_the_machine_went_down_are_unpacked_again(world, caplog):
+    image = await world.load_one(oci_archive([BASE, TOP]))
+    marker = world.root / "images/unsettled.json"
+    marker.write_bytes(marker.read_bytes().replace(boot_id().encode(), b"another boot"))
+    (world.tree(image) / "etc/group").write_bytes(b"")  # what a file looks like whose data never arrived
+    world.open()
+    await world.store.reconcile()
+    assert (world.tree(image) / "etc/group").read_bytes() == b"group\n"
+    assert caplog.text.count("is unpacked again: the machine went down") == 2
+    await world.store.close()
+    assert not marker.exists()
+
+
+async def test_a_killed_daemon_settles_what_the_last_one_did_not(world):
+    await world.load(oci_archive([BASE, TOP]))
+    world.open()
+    await world.store.reconcile()
+    assert len(world.layers()) == 2
+    await world.store.close()
+    assert not (world.root / "images/unsettled.json").exists()
+    world.open()
+    assert world.store.get("hostile").layers == (digest(BASE), digest(TOP))

@@ -162,3 +162,8 @@ def mount_setattr(
 def renameat2(from_dir_fd: int, from_path: str | bytes, to_dir_fd: int, to_path: str | bytes, flags: int) -> None:
     """Rename with `RENAME_NOREPLACE` or `RENAME_EXCHANGE`."""
     _check(_libc.renameat2(from_dir_fd, _bytes(from_path), to_dir_fd, _bytes(to_path), flags), to_path)
+
+
+def syncfs(fd: int) -> None:
+    """Wait until everything of the filesystem that has `fd` is on its disk."""
+    _check(_libc.syncfs(fd))

@@ -18,8 +18,6 @@ from sampan.host.pipe import READ_BYTES
 from sampan.image.parse import MAX_DOCUMENT_BYTES, digest_of
 from sampan.spec import oci_image as oci
 
-_SYNC_BELOW_BYTES = 1 << 20
-
 
 class BlobStore:
     """Blobs below `root`. All methods block: call them from threads. Any thread may call any method."""
@@ -74,7 +72,7 @@ class BlobStore:
         if not self.has(digest):
             writer = self.writer()
             writer.write(data)
-            writer.keep()
+            writer.keep(sync=True)
         return digest
 
     def writer(self) -> BlobWriter:
@@ -133,11 +131,14 @@ class BlobWriter:
             at += len(chunk)
             yield chunk
 
-    def keep(self) -> str:
-        """Give the bytes their final name; returns the digest. May be repeated."""
+    def keep(self, *, sync: bool = False) -> str:
+        """Give the bytes their final name; returns the digest. May be repeated.
+
+        Documents are synced here. Layers are settled later, see `unsettled`.
+        """
         if self._fd < 0:
             return self.digest
-        if self.size < _SYNC_BELOW_BYTES:
+        if sync:
             os.fsync(self._fd)
         crash.point("image.blob.before")
         os.rename(self._path, self._store.path(self.digest))

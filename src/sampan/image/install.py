@@ -44,6 +44,7 @@ class Prepared(NamedTuple):
 def install(prepared: Prepared, blobs: BlobStore, layers: LayerStore, bounds: Bounds) -> Image:
     """Return the image, with its files in place. Blocks; idempotent."""
     chains = parse.chain_ids(tuple(layer.diff_id for layer in prepared.layers))
+    layers.announce(chains)
     sizes = []
     for number, layer in enumerate(prepared.layers):
         if layer.writer is not None:

@@ -21,6 +21,7 @@ from sampan.host.pipe import in_second_thread
 from sampan.host.remove import remove_tree
 from sampan.host.tarstream import TarStream
 from sampan.host.untar import UnpackLimits, unpack
+from sampan.image.unsettled import Unsettled
 from sampan.model.container import Struct
 
 _RECORD = "layer.json"
@@ -78,8 +79,9 @@ def _hashed(chunks: Iterator[bytes], hasher: hashlib._Hash) -> Iterator[bytes]:
 class LayerStore:
     """Layers below `root`. Methods block: call them from threads; `has` and `diff` do not."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, unsettled: Unsettled) -> None:
         self._root = root
+        self._unsettled = unsettled
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._records: dict[str, LayerRecord] = {}
         for name in os.listdir(root):
@@ -109,8 +111,14 @@ class LayerStore:
         path.mkdir(mode=0o700)
         return StagedLayer(path)
 
+    def announce(self, chains: Iterable[str]) -> None:
+        """Say durably which layers are going to be placed, so that a crash of the machine makes them doubtful."""
+        fresh = [chain for chain in chains if chain not in self._records]
+        if fresh:
+            self._unsettled.add(fresh)
+
     def place(self, staged: StagedLayer, chain: str, below: tuple[str, ...], blob: str) -> LayerRecord:
-        """Give a staged layer its name; `below` are the chain ids under it, base first. Idempotent."""
+        """Give a staged (and announced) layer its name; `below` are the chain ids under it, base first. Idempotent."""
         known = self._records.get(chain)
         if known is not None:
             staged.discard()

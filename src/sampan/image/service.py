@@ -25,6 +25,7 @@ from sampan.image.make import NewImage, prepare_commit, prepare_import
 from sampan.image.port import Credentials, Progress
 from sampan.image.threads import Reports, feed, in_own_thread, stream
 from sampan.image.transfer import Transfers
+from sampan.image.unsettled import Unsettled
 from sampan.model.image import Image, ImageConfig
 from sampan.spec import oci_image as oci
 from sampan.store.port import RecordStore
@@ -34,6 +35,8 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686"
 T = TypeVar("T")
 Rows = tuple[tuple[str, str], ...]
 _log = log.get("image")
+
+SETTLE_AFTER_S = 5.0
 
 
 class ImageStore:
@@ -53,7 +56,9 @@ class ImageStore:
     ) -> None:
         data_root = Path(os.path.realpath(data_root))
         self._blobs = BlobStore(data_root / "images")
-        self._layers = LayerStore(data_root / "layers")
+        self._unsettled = Unsettled(data_root / "images" / "unsettled.json")
+        self._layers = LayerStore(data_root / "layers", self._unsettled)
+        self._settling: asyncio.TimerHandle | None = None
         self._catalogue = Catalogue(records, clock)
         self._clock = clock
         self._containers = data_root / "containers"
@@ -221,7 +226,9 @@ class ImageStore:
                 await self._run(lambda: self._undo(prepared))
                 raise
             told = [self._renaming(tag, made) for tag in prepared.tags]
-            return await self._catalogue.put(made, tags=prepared.tags, digests=prepared.digests), told
+            image = await self._catalogue.put(made, tags=prepared.tags, digests=prepared.digests)
+        self._settle_later()
+        return image, told
 
     def _undo(self, prepared: Prepared) -> None:
         """Delete what an installation that failed has put in place and no image has."""
@@ -258,9 +265,27 @@ class ImageStore:
     async def reconcile(self) -> None:
         async with self._files:
             await self._run(self._reconcile)
+        self._settle_later()
+
+    def _settle_later(self) -> None:
+        """Sync what was unpacked when nothing more was for a while: at once it would hold up what runs next."""
+        if self._settling is not None:
+            self._settling.cancel()
+        if self._unsettled:
+            loop = asyncio.get_running_loop()
+            self._settling = loop.call_later(SETTLE_AFTER_S, self._threads.submit, self._settle)
+
+    def _settle(self) -> None:
+        try:
+            self._unsettled.settle()
+        except OSError as error:
+            _log.error("cannot sync the image store: %s; its layers are unpacked again after a crash", error)
 
     def _reconcile(self) -> None:
         images = self._catalogue.all()
+        for chain in self._unsettled.doubtful:
+            _log.warning("layer %s is unpacked again: the machine went down before it was synced", chain[7:19])
+            self._layers.remove(chain)
         self._blobs.remove_temporary()
         needed = {digest for image in images for digest in self._digests_of(image)}
         for digest in self._blobs.digests():
@@ -284,13 +309,18 @@ class ImageStore:
         if not missing:
             return
         manifest = parse.decode_manifest(self._blobs.read_document(image.manifest_digest))
+        self._layers.announce(chains)
         for number in missing:
             blob = manifest.layers[number].digest
             staged = unpack_blob(blob, image.layers[number], self._blobs, self._layers, self._bounds)
             self._layers.place(staged, chains[number], chains[:number], blob)
 
     async def close(self) -> None:
-        """Let go of the threads. May be repeated."""
+        """Settle what is on disk and let go of the threads. May be repeated."""
+        if self._settling is not None:
+            self._settling.cancel()
+        if self._unsettled:
+            await asyncio.to_thread(self._unsettled.settle)
         self._threads.shutdown(wait=False)
 
     async def _run(self, work: Callable[[], T]) -> T:
