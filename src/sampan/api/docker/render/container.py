@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 from sampan.api.docker.render.config import Json, render_config, render_host_config, render_ipam_wish
 from sampan.api.docker.render.moment import human_duration, rfc3339
@@ -122,7 +123,7 @@ def render_inspect(
         "ExecIDs": list(execs) or None,
         "HostConfig": _effective_host_config(container, info),
         "GraphDriver": {"Name": info.storage_driver, "Data": {"ID": container.id}},
-        "Mounts": [render_mount_point(mount) for mount in container.mounts],
+        "Mounts": _render_mounts(container),
         "Config": _effective_config(container),
         "NetworkSettings": render_network_settings(container),
     }
@@ -138,7 +139,8 @@ def _effective_config(container: Container) -> Json:
     config["Hostname"] = spec.network.hostname or container.hostname or container.short_id
     config["User"] = container.user or spec.process.user
     config["WorkingDir"] = spec.process.cwd or ("" if container.cwd == "/" else container.cwd)
-    config["Env"] = list(container.env) or None
+    own_terminal = spec.process.tty and not any(text.startswith("TERM=") for text in spec.process.env)
+    config["Env"] = [text for text in container.env if not (own_terminal and text == "TERM=xterm")] or None
     entrypoint = spec.process.entrypoint or ()
     if entrypoint and container.args[: len(entrypoint)] == entrypoint:
         config["Cmd"] = list(container.args[len(entrypoint) :]) or None
@@ -163,12 +165,21 @@ def _effective_host_config(container: Container, info: HostInfo) -> Json:
         config["MemorySwap"] = resources.memory_bytes * 2
     if resources.oom_kill_disable is None and info.runtime.cgroup_version == "1":
         config["OomKillDisable"] = False
+    shares_host = "host" in (spec.namespaces.pid, spec.namespaces.ipc)
+    if (security.privileged or shares_host) and not security.selinux_labels:
+        config["SecurityOpt"] = [*security.options, "label=disable"]
     open_paths = security.privileged or security.systempaths_unconfined
     if security.masked_paths is None:
         config["MaskedPaths"] = None if open_paths else list(_MASKED_PATHS)
     if security.readonly_paths is None:
         config["ReadonlyPaths"] = None if open_paths else list(_READONLY_PATHS)
     return config
+
+
+def _render_mounts(container: Container) -> list[Json]:
+    """Return Mounts; what --tmpfs asked for is told by HostConfig alone."""
+    tmpfs = {mount.target for mount in container.spec.mounts if mount.form == "tmpfs"}
+    return [render_mount_point(mount) for mount in container.mounts if mount.target not in tmpfs]
 
 
 def render_mount_point(mount: MountPoint) -> Json:
@@ -283,9 +294,15 @@ def render_row(container: Container, now_ns: int, size: tuple[int, int] | None =
         "State": render_status(container.state.phase),
         "Status": status_text(container, now_ns),
         "HostConfig": {"NetworkMode": _network_name(spec.network.mode)},
-        "NetworkSettings": {"Networks": render_networks(container)},
-        "Mounts": [render_mount_point(mount) for mount in container.mounts],
+        "NetworkSettings": {"Networks": _row_networks(container)},
+        "Mounts": _render_mounts(container),
     }
+
+
+def _row_networks(container: Container) -> Json:
+    """Return Networks without what only inspect tells."""
+    networks = render_networks(container)
+    return {name: {**cast("Json", row), "Aliases": None, "DNSNames": None} for name, row in networks.items()}
 
 
 def command_text(args: tuple[str, ...]) -> str:
@@ -310,7 +327,7 @@ def _port_list(container: Container) -> list[Json]:
         number, _, protocol = text.partition("/")
         if (int(number), protocol) not in published:
             rows.append({"PrivatePort": int(number), "Type": protocol})
-    return rows
+    return sorted(rows, key=lambda row: (cast("int", row["PrivatePort"]), cast("str", row["Type"])))
 
 
 def render_changes(changes: Iterable[Change]) -> list[Json] | None:
