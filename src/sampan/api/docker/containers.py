@@ -85,6 +85,8 @@ async def kill(call: Call) -> web.StreamResponse:
     try:
         await call.engine.kill(call.name, parse_signal(call.query.get("signal", "")) or "KILL")
     except SampanError as error:
+        if error.message.lower().startswith("cannot kill container"):
+            raise
         raise prefixed(f"cannot kill container: {call.name}", error) from error
     return call.empty()
 

@@ -61,7 +61,7 @@ def create(host=None, **config):
         ({"PortBindings": {"80/xyz": []}}, {}, 'invalid port specification: "80/xyz"'),
         ({"PortBindings": {"80": [{"HostPort": "99999"}]}}, {}, 'invalid port specification: "99999"'),
         ({"PortBindings": {"80": [{"HostPort": "9-8"}]}}, {}, 'invalid port specification: "9-8"'),
-        ({"CapAdd": ["FLY"]}, {}, 'unknown capability: "FLY"'),
+        ({"CapAdd": ["FLY"]}, {}, 'unknown capability: "CAP_FLY"'),
         ({"SecurityOpt": ["fly"]}, {}, "invalid --security-opt 1"),
         ({"ExtraHosts": ["x"]}, {}, 'bad format for add-host: "x"'),
         ({"Isolation": "hyperv"}, {}, "invalid isolation (hyperv)"),
@@ -84,7 +84,7 @@ def test_create_validation(host, config, message):
 
 
 def test_no_image():
-    for body in (b"", b"{}", b"null", b'{"Cmd": ["x"]}'):
+    for body in (b"{}", b"null", b'{"Cmd": ["x"]}'):
         with pytest.raises(InvalidArgument, match="config cannot be empty"):
             parse_create(body)
 

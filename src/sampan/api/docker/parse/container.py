@@ -31,6 +31,8 @@ def parse_create(body: bytes, *, platform: str = "") -> ContainerSpec:
     Raises:
         InvalidArgument: the body can never be carried out; the text is the one docker users know.
     """
+    if not body:
+        raise InvalidArgument("invalid JSON: got EOF while reading request body")
     config = decode(body, wire.CreateRequest)
     if not config.image:
         raise InvalidArgument("config cannot be empty in order to create a container: Image must be given")
@@ -232,7 +234,7 @@ def _capabilities(field: str, values: str | list[str] | None) -> tuple[str, ...]
     for text in words(values) or ():
         name = text.upper().removeprefix("CAP_")
         if name != "ALL" and name not in _CAPABILITIES:
-            raise InvalidArgument(f'invalid {field}: unknown capability: "{text}"')
+            raise InvalidArgument(f'invalid {field}: unknown capability: "CAP_{name}"')
         names.append("ALL" if name == "ALL" else f"CAP_{name}")
     return tuple(names)
 
