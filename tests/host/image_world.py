@@ -51,7 +51,8 @@ class World:
         return sorted(os.listdir(self.root / "layers"))
 
     def temporary(self) -> list[str]:
-        return os.listdir(self.root / "images/ingest") + [name for name in self.layers() if name.startswith("tmp-")]
+        staged = [path.name for path in self.root.glob("layers/*/init-*")]
+        return os.listdir(self.root / "images/ingest") + [n for n in self.layers() if n.startswith("tmp-")] + staged
 
     def close(self) -> None:
         for row in reversed(mounts_below(os.path.realpath(self.root))):

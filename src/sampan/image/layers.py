@@ -26,6 +26,7 @@ from sampan.model.container import Struct
 
 _RECORD = "layer.json"
 _TEMPORARY = "tmp-"
+STAGED_INIT = "init-"
 SCRATCH = "scratch"
 """The directory of images without layers; it has an init layer only."""
 
@@ -161,6 +162,10 @@ class LayerStore:
         for name in os.listdir(self._root):
             if name != SCRATCH and "sha256:" + name not in self._records:
                 remove_tree(str(self._root / name))
+                continue
+            for staged in os.listdir(self._root / name):
+                if staged.startswith(STAGED_INIT):
+                    remove_tree(str(self._root / name / staged))
 
 
 def _copy_attributes(lower: Path, upper: Path, path: bytes) -> bool:

@@ -23,7 +23,7 @@ from sampan.host.overlay import boot_id, forgive_volatile, mount_overlay, was_vo
 from sampan.host.remove import remove_tree
 from sampan.image.changes import changed_paths, tree_bytes
 from sampan.image.init_layer import dress, make_init_layer
-from sampan.image.layers import SCRATCH
+from sampan.image.layers import SCRATCH, STAGED_INIT
 from sampan.image.parse import chain_ids
 from sampan.image.port import Change
 from sampan.model.image import Image
@@ -154,9 +154,10 @@ class OverlaySnapshotter:
 
     def _make_init(self, lowers: list[Path], init: Path) -> None:
         init.parent.mkdir(mode=0o700, exist_ok=True)
-        staged = init.with_name(f"init-{secrets.token_hex(8)}")
+        staged = init.with_name(STAGED_INIT + secrets.token_hex(8))
         staged.mkdir(mode=0o755)
         make_init_layer(lowers, staged)
+        crash.point("image.init-layer.before")
         try:
             os.rename(staged, init)
         except OSError:

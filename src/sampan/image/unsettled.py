@@ -33,6 +33,7 @@ class Unsettled:
         self._path = path
         self._boot = boot_id()
         self._turn = threading.Lock()
+        path.with_suffix(".new").unlink(missing_ok=True)
         record = msgspec.json.decode(path.read_bytes(), type=_Record) if path.exists() else _Record(boot=self._boot)
         self.doubtful = record.chains if record.boot != self._boot else ()
         """Layers that were unsettled when the machine went down."""
