@@ -181,6 +181,13 @@ class Ops:
         self.call("POST", f"/exec/{exec_id}/start", {"Detach": False})
         return self.call("GET", f"/exec/{exec_id}/json")["ExitCode"]
 
+    def output(self, container: str, *command: str) -> str:
+        """Return what a command in the container prints on its terminal."""
+        body = {"Cmd": list(command), "AttachStdout": True, "Tty": True}
+        exec_id = self.call("POST", f"/containers/{container}/exec", body)["Id"]
+        _, text = self.daemon.request("POST", f"/v1.51/exec/{exec_id}/start", {"Detach": False, "Tty": True})
+        return text.decode()
+
     def state(self, container: str) -> dict:
         return self.call("GET", f"/containers/{container}/json")["State"]
 

@@ -44,6 +44,11 @@ def _run_and_wait(ops: Ops, *command: str, **options: Any) -> None:
     ops.wait(ops.run(*command, **options))
 
 
+def _run_once(ops: Ops) -> None:
+    container = ops.run("true", host={"AutoRemove": True})
+    ops.call("POST", f"/containers/{container}/wait?condition=removed", ok=(404,))  # it may be gone already
+
+
 def _post(path: str, body: object = None) -> Callable[[Ops, Any], object]:
     return lambda ops, subject: ops.call("POST", path.format(subject), body)
 
@@ -98,7 +103,7 @@ OPERATIONS = (
     Operation("restart", _post("/containers/{}/restart?t=0"), Ops.run),
     Operation("rm", _delete("/containers/{}"), _ended),
     Operation("rm -f", _delete("/containers/{}?force=1"), Ops.run),
-    Operation("run --rm", lambda ops, _: _run_and_wait(ops, "true", host={"AutoRemove": True})),
+    Operation("run --rm", lambda ops, _: _run_once(ops)),
     Operation("publish", lambda ops, _: ops.run(host={"PortBindings": {"80/tcp": [{"HostPort": ""}]}})),
     Operation("copy-up", lambda ops, v: ops.run("true", host=_bind(v, "/bin/../etc")), _volume),
     Operation("mount volume", lambda ops, v: ops.run("true", host=_bind(v, "/mnt")), _tmpfs_volume),

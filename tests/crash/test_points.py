@@ -27,8 +27,10 @@ def learn(daemon: CrashDaemon, listing) -> dict[str, Operation]:
         for name in names:
             points.setdefault(name, operation)
 
-    assert daemon.launch(listing=listing)
+    assert daemon.launch()
     daemon.load("busybox")
+    daemon.kill()
+    assert daemon.launch(listing=listing)  # not the first start: what that alone passes belongs to an operation, too
     attribute(START_UP)
     ops = Ops(daemon)
     for operation in OPERATIONS:
@@ -112,3 +114,71 @@ def test_an_operation_that_was_cut_can_be_done_again(daemon):
         ops.call("POST", f"/containers/{container}/kill")
         ops.wait(container)
         daemon.assert_no_difference(point)
+
+
+def interfaces(ops: Ops, container: str) -> int:
+    """Return how many interfaces the container sees, `lo` among them."""
+    return len(ops.output(container, "ls", "/sys/class/net").split())
+
+
+def test_connect_and_disconnect_that_were_cut(tmp_path):
+    """A running container has the interfaces that its record says, whichever that is."""
+    need_daemon()
+    daemon = CrashDaemon(tmp_path, "--netns-pool", "0")  # the pool makes interfaces at start, too
+    try:
+        connect_and_disconnect(daemon)
+    finally:
+        daemon.purge()
+
+
+def connect_and_disconnect(daemon: CrashDaemon) -> None:
+    assert daemon.launch()
+    daemon.load("busybox")
+    ops = Ops(daemon)
+    network = ops.call("POST", "/networks/create", {"Name": "other"})["Id"]
+    container = ops.run("sleep", "1000")
+    for verb in ("connect", "disconnect"):
+        step = "network.veth.create" if verb == "connect" else "network.veth.delete"
+        for point in (f"{step}.before", f"{step}.after"):
+            _settle(ops, network, container, connected=verb == "disconnect")
+            daemon.kill()
+            assert daemon.launch(point)
+            with contextlib.suppress(Gone):
+                ops.call("POST", f"/networks/{network}/{verb}", {"Container": container})
+            assert daemon.died(REACHED_S)
+            assert daemon.launch()
+            daemon.assert_no_difference(f"{verb} at {point}")
+            told = ops.call("GET", f"/containers/{container}/json")["NetworkSettings"]["Networks"]
+            assert interfaces(ops, container) == 1 + len(told), f"{verb} at {point}: {told}"
+
+
+def _settle(ops: Ops, network: str, container: str, *, connected: bool) -> None:
+    told = ops.call("GET", f"/containers/{container}/json")["NetworkSettings"]["Networks"]
+    if ("other" in told) != connected:
+        ops.call("POST", f"/networks/{network}/{'connect' if connected else 'disconnect'}", {"Container": container})
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_every_point_in_every_operation(daemon, tmp_path):
+    points = learn(daemon, tmp_path / "points")
+    ops = Ops(daemon)
+    resident = ops.run("sleep", "1000")
+    pid = ops.state(resident)["Pid"]
+    died = 0
+    for operation in OPERATIONS:
+        for point in points:
+            daemon.kill()
+            assert daemon.launch()
+            verify(daemon, ops, resident, pid, f"before {point} in {operation.name}")
+            ops.sweep((resident,))
+            subject = operation.prepare(ops)
+            daemon.kill()
+            if daemon.launch(point):
+                with contextlib.suppress(Gone):
+                    operation.act(ops, subject)
+                    daemon.died(0.2)
+            died += daemon.process.poll() is not None
+    assert daemon.launch()
+    verify(daemon, ops, resident, pid, "at the end")
+    print(f"{len(OPERATIONS)} operations x {len(points)} points: {died} crashes")

@@ -13,7 +13,7 @@ from sampan.engine.filters import check_keys, select_networks
 from sampan.engine.plan import check_name
 from sampan.engine.port import Filters
 from sampan.engine.registry import Registry
-from sampan.model.container import Container, Endpoint, EndpointSpec, Phase, with_state
+from sampan.model.container import Container, Endpoint, EndpointSpec, with_state
 from sampan.model.network import Network, Subnet
 from sampan.network.port import NetworkDriver
 
@@ -175,10 +175,11 @@ class Networks:
                 raise Forbidden(f"container {container.id} is not connected to network {network.name}")
             if container.spec.network.mode == "host":
                 raise InvalidArgument("container cannot be disconnected from host network")
-            if container.running and container.state.phase in (Phase.RUNNING, Phase.PAUSED):
-                await self._driver.disconnect(container.id, container.state.sandbox_key, gone)
             left = tuple(e for e in container.state.endpoints if e is not gone)
+            # recorded first: after a kill in between, what is on the host too much is taken away at start
             saved = await self._registry.save(with_state(container, endpoints=left))
+            if saved.running:
+                await self._driver.disconnect(saved.id, saved.state.sandbox_key, gone)
             self._connections.refresh(network.id)
             if saved.running:
                 self._connections.rewrite_files(saved)

@@ -39,6 +39,7 @@ class Link(Struct, frozen=True, kw_only=True):
     up: bool = False
     master: int = 0
     alias: str = ""
+    peer: int = 0  # of a veth: the index of its other end, where that is
     counters: Counters = Counters()
 
 
@@ -88,6 +89,7 @@ def _link(payload: bytes) -> Link:
         mtu=_u32(found.get(nl.IFLA_MTU)),
         up=bool(flags & nl.IFF_UP),
         master=_u32(found.get(nl.IFLA_MASTER)),
+        peer=_u32(found.get(nl.IFLA_LINK)),
         alias=_text(found.get(nl.IFLA_IFALIAS, b"")),
         counters=_counters(found.get(nl.IFLA_STATS64, b"")),
     )

@@ -387,6 +387,7 @@ class LinuxNetworkDriver:
         steps += [
             lambda: self._remove_bridges({network.bridge for network in networks.values()}),
             lambda: sandbox.mend(self._netlink(), self._names, networks, attachments.values()),
+            lambda: sandbox.unplug_strays(self._netlink(), self._names, attachments.values()),
             lambda: self._forget_slots(slots),
         ]
         for error in _errors_of(*steps):

@@ -169,6 +169,23 @@ def counters(path: str) -> list[query.Link]:
         return [link for link in query.links(inner) if link.index != _LOOPBACK]
 
 
+def unplug_strays(netlink: Netlink, names: Names, attachments: Iterable[Attachment]) -> None:
+    """Take out of running containers the interfaces that a connect or disconnect, cut by a kill, left there."""
+    attached = list(attachments)
+    wanted = {names.veth(endpoint) for attachment in attached for endpoint in attachment.endpoints}
+    strays = {
+        link.index: link.name
+        for link in query.links(netlink)
+        if link.kind == "veth" and link.name.startswith(names.veth_prefix) and link.name not in wanted
+    }
+    for attachment in attached if strays else ():
+        if netns.exists(attachment.sandbox_key):
+            for inside in counters(attachment.sandbox_key):
+                # only ends inside: what lies in a dropped namespace goes with it, at no cost
+                if inside.kind == "veth" and (name := strays.pop(inside.peer, "")):
+                    netlink.batch(message.link_delete(name), ignore={errno.ENODEV})
+
+
 def mend(netlink: Netlink, names: Names, networks: dict[str, Network], attachments: Iterable[Attachment]) -> None:
     """Put running containers' interfaces back on bridges that had to be made anew."""
     present = {link.name: link for link in query.links(netlink)}
