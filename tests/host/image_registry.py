@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import datetime as dt
 import gzip
 import json
 import shutil
@@ -14,6 +15,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from host.image_archives import config_of, descriptor, digest
 
@@ -29,7 +35,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 @asynccontextmanager
-async def debian_registry(root: Path, *, password: bool = False) -> AsyncIterator[str]:
+async def debian_registry(root: Path, *, password: bool = False, tls: bool = False) -> AsyncIterator[str]:
     """Start docker-registry; yields host:port."""
     root.mkdir()
     port = free_port()
@@ -42,6 +48,9 @@ async def debian_registry(root: Path, *, password: bool = False) -> AsyncIterato
     if password:
         (root / "htpasswd").write_text(HTPASSWD)
         config["auth"] = {"htpasswd": {"realm": "test", "path": str(root / "htpasswd")}}
+    if tls:
+        self_signed(root)
+        config["http"]["tls"] = {"certificate": str(root / "cert.pem"), "key": str(root / "key.pem")}
     (root / "config.yml").write_text(json.dumps(config))
     process = await asyncio.create_subprocess_exec(
         BINARY, "serve", str(root / "config.yml"), stderr=asyncio.subprocess.DEVNULL
@@ -52,6 +61,25 @@ async def debian_registry(root: Path, *, password: bool = False) -> AsyncIterato
     finally:
         process.kill()
         await process.wait()
+
+
+def self_signed(root: Path) -> None:
+    """Write cert.pem and key.pem for 127.0.0.1, trusted by nobody."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    (root / "cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (root / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 async def _answers(port: int) -> None:

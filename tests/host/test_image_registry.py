@@ -100,6 +100,17 @@ async def test_a_registry_with_passwords(world, tmp_path):
         assert "hunter2" not in str(caught.value)
 
 
+@needs_registry
+async def test_a_registry_with_tls(world, tmp_path):
+    async with debian_registry(tmp_path / "registry", tls=True) as address:
+        await world.load(docker_archive([LAYER], tag=f"{address}/app:1"))
+        assert "Pushed" in await push(world, f"{address}/app:1")
+        async with connect(address, "app", insecure=[address]) as found:
+            assert found.base == f"https://{address}"
+        strict = client._context(verify=True)
+        assert strict.check_hostname
+
+
 # --- lies ---------------------------------------------------------------------------------------------------------------
 
 
@@ -286,7 +297,7 @@ async def test_plain_http_only_where_it_is_allowed():
 
 
 async def test_nobody_listens(world):
-    with pytest.raises(Unavailable, match="Cannot connect"):
+    with pytest.raises(Unavailable, match=r"cannot reach 127.0.0.1: .*sampan image bootstrap busybox"):
         await pull(world, "127.0.0.1:1/a/b")
 
 

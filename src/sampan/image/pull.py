@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 from sampan.base.clock import Clock
-from sampan.base.errors import DataLoss, Forbidden, InvalidArgument, NotFound, Unauthorized
+from sampan.base.errors import DataLoss, Forbidden, InvalidArgument, NotFound, Unauthorized, Unavailable
 from sampan.image import parse
 from sampan.image.blobs import BlobStore
 from sampan.image.install import Bounds, Prepared, PreparedLayer
@@ -69,6 +69,11 @@ class Puller:
     async def _top(self, reference: Reference, wanted: str) -> tuple[bytes, str]:
         try:
             return await self._client.manifest(wanted)
+        except Unavailable as error:
+            raise Unavailable(
+                f"{error}. Without a registry images come from archives (docker load) and from this host's packages "
+                "(sampan image bootstrap busybox)"
+            ) from error
         except NotFound as error:
             raise NotFound(f"manifest for {reference.familiar} not found: {error}") from error
         except (Unauthorized, Forbidden) as error:

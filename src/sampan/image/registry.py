@@ -369,6 +369,10 @@ def _basic(credentials: Credentials) -> str:
 
 
 def _reason(error: BaseException) -> str:
+    import aiohttp
+
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"cannot reach {error.host}: {error.os_error.strerror or error.os_error}"
     return str(error) or type(error).__name__
 
 
