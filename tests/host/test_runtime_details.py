@@ -460,3 +460,26 @@ async def test_nothing_is_hidden_below_the_unified_hierarchy(runtime, run):
 
     with ThreadPoolExecutor(1) as thread:
         assert f"sampan-{runtime.layout.tag}" not in thread.submit(below).result()
+
+
+async def test_lines_that_a_full_disk_refused_are_counted_and_told(world, rootfs):  # noqa: F811
+    (world.base / "d").mkdir()
+    mount("small", str(world.base / "d"), "tmpfs", options="size=256k")
+    try:
+        runtime = world.make()
+        await runtime.prepare()
+        of = container("sh", "-c", "seq 20000; sleep 0.3; echo after; exit 3")
+        await runtime.create(LaunchSpec(container=of, rootfs=rootfs))
+        attached = await runtime.attach(of.id)
+        await runtime.start(of.id)
+        assert (await collect(attached))["stdout"].count(b"\n") == 20_001
+        assert (await runtime.wait(of.id)).code == 3
+        *kept, told = await read_logs(runtime, of)
+        assert told.stream == "stderr"
+        lines = int(told.data.split()[1])
+        assert abs(len(kept) + lines - 20_001) <= 20  # a torn line is in both or none
+        await runtime.delete(of.id)
+        await runtime.remove_logs(of.id)
+        assert await read_logs(runtime, of) == []
+    finally:
+        umount(str(world.base / "d"))

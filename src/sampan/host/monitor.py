@@ -38,6 +38,7 @@ class Files:
         self.exit = f"{directory}/exit"
         self.oom = f"{directory}/oom"
         self.stdin = f"{directory}/stdin"
+        self.log_limits = f"{directory}/log-limits"
 
     def exit_code(self) -> tuple[int, int] | None:
         """Return (code, nanoseconds of its recording), None when there is no record."""

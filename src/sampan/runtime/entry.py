@@ -84,13 +84,24 @@ class Entry:
 
     def _output(self, stream: str, data: bytes) -> None:
         self.fanout.feed(stream, data)
-        if self.log is not None:
-            self.log.grew(data)
+        if self.log is not None and self.log.grew(data):
+            self._tell_loss()
         self._tell_readers()
 
     def _output_end(self) -> None:
+        if self.log is not None:
+            if self.log.compare():
+                self._tell_loss()
+            self.log.save_lost()
         self.fanout.end()
         self._tell_readers()
+
+    def _tell_loss(self) -> None:
+        if self.log is not None:
+            lines, size = self.log.lost.lines, self.log.lost.size_bytes
+            _log.warning(
+                "container %s: %d lines (%d bytes) are in no log: is the disk full?", self.id[:12], lines, size
+            )
 
     def _tell_readers(self) -> None:
         if self.grown:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import mmap
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
@@ -37,8 +38,15 @@ class Reader:
                     if self._until_ns and line.time_ns > self._until_ns:
                         return
                     yield line
-        for line in self._wanted(self._joiner.flush()):
+        for line in self._wanted(itertools.chain(self._joiner.flush(), self._lost())):
             yield line
+
+    def _lost(self) -> Iterator[LogLine]:
+        """Tell what the log does not have."""
+        found = logfile.lost(self._path)
+        if found.lines:
+            text = f"[sampan: {found.lines} lines ({found.size_bytes} bytes) could not be logged: the disk was full]\n"
+            yield LogLine(time_ns=found.time_ns, stream="stderr", data=text.encode())
 
     def _wanted(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
         return (line for line in lines if line.time_ns >= self._since_ns)

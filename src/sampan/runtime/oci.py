@@ -36,7 +36,18 @@ from sampan.runtime.execution import Execution, Executions
 from sampan.runtime.facts import HostFacts
 from sampan.runtime.inventory import Inventory
 from sampan.runtime.layout import Layout
-from sampan.runtime.port import ExecSpec, Exit, Found, Launched, LaunchSpec, LogLine, RuntimeInfo, Usage
+from sampan.runtime.port import (
+    LOG_MAX_BYTES,
+    LOG_MAX_FILES,
+    ExecSpec,
+    Exit,
+    Found,
+    Launched,
+    LaunchSpec,
+    LogLine,
+    RuntimeInfo,
+    Usage,
+)
 from sampan.runtime.streams import Client
 
 _log = log.get("runtime")
@@ -192,7 +203,9 @@ class OciRuntime:
         if container.spec.log.driver != "none":
             log_path = self.layout.log(container.id)
             os.makedirs(os.path.dirname(log_path), mode=0o700, exist_ok=True)
-            entry.log = self._log_file(launch, entry)
+            entry.log = self._log_file(entry, launch.log_max_bytes, launch.log_max_files)
+            with open(entry.files.log_limits, "w") as limits_file:
+                limits_file.write(f"{launch.log_max_bytes} {launch.log_max_files}")
         return monitor.Order(
             program=self.inventory.monitor,
             container_id=container.id,
@@ -206,14 +219,23 @@ class OciRuntime:
             stdin_pipe=entry.stdin.path if entry.stdin else "",
         )
 
-    def _log_file(self, launch: LaunchSpec, entry: Entry) -> logfile.LogFile:
+    def _log_file(self, entry: Entry, max_bytes: int, max_files: int) -> logfile.LogFile:
         return logfile.LogFile(
-            self.layout.log(launch.container.id),
-            launch.log_max_bytes,
-            launch.log_max_files,
-            lambda: monitor.control(entry.files.control, 2, 0, 0),
-            parse.logged_bytes,
+            self.layout.log(entry.id),
+            max_bytes,
+            max_files,
+            reopen=lambda: monitor.control(entry.files.control, 2, 0, 0),
+            cost=parse.logged_bytes,
+            now_ns=self.clock.now_ns,
         )
+
+    def _adopt_log(self, entry: Entry) -> None:
+        """Rotate as the daemon that made the container was told to."""
+        max_bytes, max_files = LOG_MAX_BYTES, LOG_MAX_FILES
+        with contextlib.suppress(FileNotFoundError, ValueError), open(entry.files.log_limits) as source:
+            max_bytes, max_files = (int(word) for word in source.read().split())
+        entry.log = self._log_file(entry, max_bytes, max_files)
+        entry.log.take_up()
 
     async def _start_monitor(self, entry: Entry, order: monitor.Order, program: str) -> int:
         """Start the monitor; returns the pid of the container's first process.
@@ -435,12 +457,7 @@ class OciRuntime:
     async def remove_logs(self, container_id: str) -> None:
         """Delete the log with all its rotations. Idempotent."""
         crash.point("runtime.remove_logs.before")
-        path = self.layout.log(container_id)
-        for name in [*logfile.files(path), f"{path}.tmp"]:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
-        with contextlib.suppress(OSError):
-            os.rmdir(os.path.dirname(path))
+        logfile.remove(self.layout.log(container_id))
         crash.point("runtime.remove_logs.after")
 
     # --- the whole ----------------------------------------------------------------------------------------------------
@@ -499,8 +516,7 @@ class OciRuntime:
         if os.path.exists(entry.files.stdin):
             entry.stdin = StdinPipe.adopt(entry.files.stdin, entry.monitor_pidfd)
         if container.spec.log.driver != "none":
-            entry.log = self._log_file(LaunchSpec(container=container, rootfs=""), entry)
-            entry.log.rotate_if_full()
+            self._adopt_log(entry)
         found = process.stat(entry.pid)
         entry.pid_start_ticks = found.start_ticks if found else 0
         self._entries[container.id] = entry

@@ -11,6 +11,9 @@ from typing import Protocol
 
 from sampan.model.container import Container, Struct
 
+LOG_MAX_BYTES = 10_000_000
+LOG_MAX_FILES = 5
+
 
 class HostMount(Struct, frozen=True, kw_only=True):
     """One resolved mount to put into the bundle: `source` is a host path, or "tmpfs"."""
@@ -35,8 +38,8 @@ class LaunchSpec(Struct, frozen=True, kw_only=True):
     joined_pid: str = ""  # /proc/PID/ns/pid of a container whose PID namespace is shared
     joined_ipc: str = ""
     shm_path: str = ""  # host directory to mount at /dev/shm (shareable IPC); "" for an own tmpfs
-    log_max_bytes: int = 10_000_000
-    log_max_files: int = 5
+    log_max_bytes: int = LOG_MAX_BYTES
+    log_max_files: int = LOG_MAX_FILES
 
 
 class Launched(Struct, frozen=True, kw_only=True):
