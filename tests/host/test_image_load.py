@@ -36,6 +36,7 @@ from host.image_archives import (
 from host.image_world import World, root_only
 from sampan.base.errors import Conflict, DataLoss, InvalidArgument, NotFound
 from sampan.host.overlay import boot_id
+from sampan.image import service
 from sampan.image.bootstrap import bootstrap
 from sampan.model.image import ImageConfig
 
@@ -414,16 +415,33 @@ async def test_layers_that_were_not_on_the_disk_when_the_machine_went_down_are_u
     await world.store.reconcile()
     assert (world.tree(image) / "etc/group").read_bytes() == b"group\n"
     assert caplog.text.count("is unpacked again: the machine went down") == 2
-    await world.store.close()
-    assert not marker.exists()
 
 
-async def test_a_killed_daemon_settles_what_the_last_one_did_not(world):
+@pytest.fixture
+def at_once(monkeypatch):
+    monkeypatch.setattr(service, "SETTLE_AFTER_S", 0)
+
+
+async def settled(world):
+    for _ in range(1000):
+        if not (world.root / "images/unsettled.json").exists():
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+async def test_what_was_loaded_is_settled_after_a_while(world, at_once):
     await world.load(oci_archive([BASE, TOP]))
+    assert await settled(world)
+
+
+async def test_a_killed_daemon_settles_what_the_last_one_did_not(world, monkeypatch):
+    await world.load(oci_archive([BASE, TOP]))
+    assert (world.root / "images/unsettled.json").exists()
+    await world.store.close()
+    monkeypatch.setattr(service, "SETTLE_AFTER_S", 0)
     world.open()
     await world.store.reconcile()
     assert len(world.layers()) == 2
-    await world.store.close()
-    assert not (world.root / "images/unsettled.json").exists()
-    world.open()
+    assert await settled(world)
     assert world.store.get("hostile").layers == (digest(BASE), digest(TOP))

@@ -273,7 +273,7 @@ class ImageStore:
             self._settling.cancel()
         if self._unsettled:
             loop = asyncio.get_running_loop()
-            self._settling = loop.call_later(SETTLE_AFTER_S, self._threads.submit, self._settle)
+            self._settling = loop.call_later(SETTLE_AFTER_S, in_own_thread, self._settle)
 
     def _settle(self) -> None:
         try:
@@ -316,11 +316,9 @@ class ImageStore:
             self._layers.place(staged, chains[number], chains[:number], blob)
 
     async def close(self) -> None:
-        """Settle what is on disk and let go of the threads. May be repeated."""
+        """Let go of the threads; what is unsettled stays so, since a sync can take long. May be repeated."""
         if self._settling is not None:
             self._settling.cancel()
-        if self._unsettled:
-            await asyncio.to_thread(self._unsettled.settle)
         self._threads.shutdown(wait=False)
 
     async def _run(self, work: Callable[[], T]) -> T:
