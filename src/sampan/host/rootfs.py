@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 
 from sampan.base.errors import InvalidArgument
 from sampan.host import syscalls
@@ -25,9 +26,10 @@ def read_inside(root_fd: int, path: str) -> str:
         if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.ENXIO}:
             return ""
         raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return ""
     with open(descriptor, encoding="utf-8", errors="surrogateescape") as source:
-        if not os.path.isfile(f"/proc/self/fd/{source.fileno()}"):
-            return ""
         return source.read(MAX_DATABASE_BYTES)
 
 

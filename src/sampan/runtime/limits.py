@@ -21,7 +21,7 @@ _SECTIONS = {
 }
 RATE_FIELDS = ("blkio_weight_device", *_SECTIONS)
 """Fields of Resources that name block devices."""
-_RULE = re.compile(r"^([acb]) (\*|\d+):(\*|\d+) ([rwm]{1,3})$")
+_RULE = re.compile(r"([acb]) (\*|\d+):(\*|\d+) ([rwm]{1,3})")
 DEFAULT_PERIOD_US = 100_000
 
 
@@ -77,7 +77,7 @@ def device_rule(text: str) -> dict[str, Any]:
     Raises:
         InvalidArgument: it has another form.
     """
-    match = _RULE.match(text)
+    match = _RULE.fullmatch(text)
     if match is None:
         raise InvalidArgument(f"invalid device cgroup rule format: '{text}': write it as 'c 1:3 rwm'")
     rule: dict[str, Any] = {"allow": True, "type": match[1], "access": match[4]}
