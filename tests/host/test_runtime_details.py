@@ -483,3 +483,23 @@ async def test_lines_that_a_full_disk_refused_are_counted_and_told(world, rootfs
         assert await read_logs(runtime, of) == []
     finally:
         umount(str(world.base / "d"))
+
+
+async def test_cancelled_calls_leave_nothing(world, runtime, start, rootfs):  # noqa: F811
+    of = container("sleep", "100")
+    for delay in (0, 0.001, 0.005, 0.01, 0.02):
+        creating = asyncio.ensure_future(runtime.create(LaunchSpec(container=of, rootfs=rootfs)))
+        await asyncio.sleep(delay)
+        creating.cancel()
+        await asyncio.wait({creating})
+        await runtime.delete(of.id)
+        assert runtime.inventory.monitors() == {}
+    running = await start("sleep", "100")
+    for delay in (0, 0.001, 0.005, 0.01, 0.02):
+        spec = ExecSpec(args=("sleep", "100"), env=ENV)
+        executing = asyncio.ensure_future(runtime.exec(running, ids.random_id(), spec))
+        await asyncio.sleep(delay)
+        executing.cancel()
+        await asyncio.wait({executing})
+    await runtime.delete(running.id)
+    assert runtime.inventory.exec_monitors(running.id) == []

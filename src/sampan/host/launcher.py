@@ -9,9 +9,11 @@ by themselves.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import queue
 import select
+import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -51,7 +53,10 @@ class Launcher:
         cwd: str = "/",
         descriptors: Mapping[int, int] | None = None,
     ) -> tuple[int, int]:
-        """Start a program from the private mount namespace; returns (pid, pidfd). See `process.spawn`."""
+        """Start a program from the private mount namespace; returns (pid, pidfd). See `process.spawn`.
+
+        When it is cancelled, what was started meanwhile is killed.
+        """
 
         def job() -> tuple[int, int]:
             self._refresh()
@@ -61,7 +66,13 @@ class Launcher:
             finally:
                 os.chdir("/")
 
-        return await self.run(job)
+        started = asyncio.ensure_future(self.run(job))
+        try:
+            return await asyncio.shield(started)
+        except asyncio.CancelledError:
+            with contextlib.suppress(OSError):
+                await _undo(*(await started))
+            raise
 
     async def run(self, job: Callable[[], T]) -> T:
         """Run `job` on the launcher's thread."""
@@ -124,6 +135,13 @@ class Launcher:
         # a namespace bound to a file is opened by the engine and handed on: where it is mounted does not matter
         lines = b"".join(chunks).split(b"\n")
         return hash(tuple(line for line in lines if inside not in line and b" - nsfs " not in line))
+
+
+async def _undo(pid: int, pidfd: int) -> None:
+    process.send_signal(pidfd, signal.SIGKILL)
+    await process.ended(pidfd)
+    process.reap(pid)
+    os.close(pidfd)
 
 
 def _hide_unified() -> None:

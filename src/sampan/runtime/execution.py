@@ -81,13 +81,14 @@ class Executions:
         if os.path.exists(directory):
             raise AlreadyExists(f"exec {exec_id[:12]} was started already")
         os.makedirs(directory, mode=0o700)
+        execution = Execution(directory, spec.tty)
         try:
             self._write_process(entry, container, spec, directory)
-            execution = Execution(directory, spec.tty)
             crash.point("runtime.exec.before")
             await self._start_monitor(entry, execution, spec)
             crash.point("runtime.exec.after")
         except BaseException:
+            await asyncio.shield(_discard(execution))
             shutil.rmtree(directory, ignore_errors=True)
             raise
         task = asyncio.get_running_loop().create_task(self._watch(entry.id, exec_id, execution))
@@ -156,17 +157,12 @@ class Executions:
             for descriptor in (sync_read, attach_read, start_write):
                 os.close(descriptor)
         if report is None or report.data < 0:
-            await self._failed(execution, report, spec)
-        else:
-            execution.pid = report.data
+            raise self._failure(report, spec)
+        execution.pid = report.data
 
-    async def _failed(self, execution: Execution, report: monitor.Report | None, spec: ExecSpec) -> None:
-        execution.connection.close()
-        await process.ended(execution.monitor_pidfd)
-        process.reap(execution.monitor_pid)
-        os.close(execution.monitor_pidfd)
+    def _failure(self, report: monitor.Report | None, spec: ExecSpec) -> RuntimeFailed:
         found = parse.failure(report.message if report else "", spec.args[0] if spec.args else "")
-        raise RuntimeFailed(
+        return RuntimeFailed(
             f"OCI runtime exec failed: exec failed: unable to start container process: {found.text}: unknown",
             found.exit_code,
         )
@@ -208,6 +204,15 @@ class Executions:
                 task.cancel()
                 execution.connection.close()
         self._running.clear()
+
+
+async def _discard(execution: Execution) -> None:
+    """Take back an exec that did not come to run."""
+    execution.connection.close()
+    if execution.monitor_pidfd >= 0:
+        await _end(execution.monitor_pidfd)
+        process.reap(execution.monitor_pid)
+        os.close(execution.monitor_pidfd)
 
 
 async def _end(pidfd: int) -> None:

@@ -277,10 +277,7 @@ class Inventory:
             cgroup_version=str(hierarchies.version),
             controllers=hierarchies.controllers,
             warnings=tuple(dict.fromkeys(warnings)),
-            security_options=(
-                "name=seccomp,profile=builtin",
-                *(("name=cgroupns",) if hierarchies.version == 2 else ()),
-            ),
+            security_options=("name=seccomp,profile=builtin", "name=cgroupns"),
         )
 
 

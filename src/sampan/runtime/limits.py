@@ -25,14 +25,19 @@ _RULE = re.compile(r"([acb]) (\*|\d+):(\*|\d+) ([rwm]{1,3})")
 DEFAULT_PERIOD_US = 100_000
 
 
-def memory(wanted: Resources) -> dict[str, Any]:
-    """Return the memory section; swap is memory plus swap, twice the memory when nothing is said."""
+def memory(wanted: Resources, *, cgroup_version: int = 1) -> dict[str, Any]:
+    """Return the memory section; swap is memory plus swap, twice the memory when nothing is said.
+
+    cgroup v2 has no swappiness and cannot keep the OOM killer away; runtimes refuse both there, so they are left out.
+    """
     section: dict[str, Any] = {}
     if wanted.memory_bytes > 0:
         section["limit"] = wanted.memory_bytes
         section["swap"] = wanted.memory_swap_bytes or wanted.memory_bytes * 2
     if wanted.memory_reservation_bytes > 0:
         section["reservation"] = wanted.memory_reservation_bytes
+    if cgroup_version == 2:
+        return section
     if wanted.memory_swappiness is not None and wanted.memory_swappiness >= 0:
         section["swappiness"] = wanted.memory_swappiness
     if wanted.oom_kill_disable:
@@ -115,7 +120,7 @@ def resources(wanted: Resources, facts: HostFacts, *, privileged: bool) -> dict[
     """Return `linux.resources`."""
     section: dict[str, Any] = {
         "devices": devices(wanted, facts, privileged=privileged),
-        "memory": memory(wanted),
+        "memory": memory(wanted, cgroup_version=facts.cgroup_version),
         "cpu": cpu(wanted),
         "blockIO": block_io(wanted, facts.rates),
     }

@@ -485,7 +485,11 @@ class OciRuntime:
             pid=pid if here else 0,
             pid_start_ticks=here.start_ticks if here else 0,
             monitor_pid=monitor_pid,
-            exit=Exit(code=record[0] & 0xFF, finished_at_ns=record[1], oom_killed=os.path.exists(files.oom))
+            exit=Exit(
+                code=record[0] & 0xFF,
+                finished_at_ns=record[1],
+                oom_killed=os.path.exists(files.oom) or group.oom_kills() > 0,
+            )
             if record
             else None,
             started=started,
