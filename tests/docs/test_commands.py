@@ -56,6 +56,17 @@ def test_files_named_in_docs_exist(page):
     assert missing == []
 
 
+def test_every_page_is_reached_from_the_readme():
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in reached:
+            reached.add(page)
+            links = [(page.parent / target).resolve() for target in _LINK.findall(page.read_text())]
+            waiting += [link for link in links if link.suffix == ".md"]
+    assert [name_of(page) for page in PAGES if page not in reached] == []
+
+
 def test_every_command_is_documented():
     text = (ROOT / "docs" / "cli.md").read_text()
     wanted = [*VERBS, *SERVICE, *GROUPS]
