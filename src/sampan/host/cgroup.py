@@ -199,9 +199,15 @@ class Group:
         Raises:
             Unavailable: a process did not die in 10 s.
         """
-        for directory in self.directories():
-            for here, _, _ in os.walk(directory, topdown=False):
-                self._remove_one(here)
+        for root in self.hierarchies.roots():
+            try:
+                os.rmdir(root + self.path)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                # a process is left, or the container made groups of its own
+                for here, _, _ in os.walk(root + self.path, topdown=False):
+                    self._remove_one(here)
 
     def remove_if_empty(self) -> None:
         """Remove those of its directories that hold neither a process nor a group."""
