@@ -15,7 +15,7 @@ import sys
 import tarfile
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from daemon import ROOT, START_S, Daemon
 from sampan.base.crash import EXIT_CODE
@@ -40,6 +40,68 @@ class Refused(Exception):
         self.status = status
 
 
+class Helper:
+    """A process that answers one JSON line to each; started when it is first asked, and again when it died."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self._process: subprocess.Popen[str] | None = None
+
+    def ask(self, question: str) -> Any:
+        for _ in range(3):
+            answer = self._once(question)
+            if answer:
+                return json.loads(answer)
+        raise AssertionError(f"{self._module} does not answer {question}")
+
+    def _once(self, question: str) -> str:
+        if self._process is None or self._process.poll() is not None:
+            environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}"}
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", self._module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                env=environment,
+            )  # fmt: skip
+            atexit.register(self._process.kill)
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(question + "\n")
+            self._process.stdin.flush()
+            return self._process.stdout.readline()
+        return ""
+
+
+_daemons = Helper("crash.daemon_main")
+_ledgers = Helper("crash.ledger_main")
+"""In a process of its own: libnftables dies when it meets a set that a newer one made."""
+
+
+class Forked:
+    """What `Daemon` needs of subprocess.Popen, for a daemon that `crash.daemon_main` forked."""
+
+    def __init__(self, order: dict[str, object]) -> None:
+        self.pid: int = _daemons.ask(json.dumps(order))
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = _daemons.ask(json.dumps({"poll": self.pid}))
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self, timeout: float = 60) -> int:
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the daemon {self.pid} does not end")
+            time.sleep(0.002)
+        return self.returncode
+
+
 class CrashDaemon(Daemon):
     """A daemon that can be armed with a crash point. Calls raise `Gone` when it dies, never block for ever."""
 
@@ -48,12 +110,10 @@ class CrashDaemon(Daemon):
 
     def launch(self, crash: str = "", listing: Path | None = None) -> bool:
         """Start it; returns whether it got ready. False: it ended at its crash point on the way."""
-        places = f"{ROOT / 'src'}:{ROOT / 'tests'}"
-        self.env = os.environ | {"SAMPAN_CRASH": crash, "SAMPAN_CRASH_LIST": str(listing or ""), "PYTHONPATH": places}
-        command = [sys.executable, "-m", "crash.daemon_main", *self.roots, *self.flags]
-        with self.log.open("ab") as log:
-            log.write(f"--- armed with {crash or 'nothing'}\n".encode())
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.env)
+        with self.log.open("a") as log:
+            log.write(f"--- armed with {crash or 'nothing'}\n")
+        environment = {"SAMPAN_CRASH": crash, "SAMPAN_CRASH_LIST": str(listing or "")}
+        self.process = Forked({"start": [*self.roots, *self.flags], "log": str(self.log), "env": environment})
         deadline = time.monotonic() + START_S
         while self.process.poll() is None:
             with contextlib.suppress(OSError, http.client.HTTPException):
@@ -109,40 +169,8 @@ class CrashDaemon(Daemon):
 
     def assert_no_difference(self, context: str = "") -> None:
         where = self.where
-        rows = "\n".join(_ledgers.take(where.data, where.exec, where.tag, self.host))
+        rows = "\n".join(_ledgers.ask(f"{where.data} {where.exec} {where.tag} {self.host}"))
         assert not rows, f"{context}: host and records differ:\n{rows}\n--- daemon\n{self.tail()}"
-
-
-class Ledgers:
-    """Takes ledgers in a process of its own: libnftables was seen to die while others changed the rules."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
-
-    def take(self, *where: object) -> list[str]:
-        """Return the rows that differ."""
-        for _ in range(3):
-            answer = self._ask(" ".join(map(str, where)))
-            if answer:
-                return json.loads(answer)
-        raise AssertionError("the ledger cannot be taken")
-
-    def _ask(self, question: str) -> str:
-        if self._process is None or self._process.poll() is not None:
-            command = [sys.executable, "-m", "crash.ledger_main"]
-            environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}"}
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-            )
-            atexit.register(self._process.kill)
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(question + "\n")
-            self._process.stdin.flush()
-            return self._process.stdout.readline()
-        return ""
-
-
-_ledgers = Ledgers()
 
 
 class Ops:

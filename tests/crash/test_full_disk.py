@@ -57,7 +57,7 @@ def test_a_full_disk_can_be_cleaned_up(daemon):
     ops.wait(ended)
     ops.call("POST", "/volumes/create", {"Name": "unused"})
     filler = fill(daemon)
-    error = refused(ops.create)
+    error = refused(lambda: ops.create(Labels={"big": "x" * 50_000}))
     assert "no space left" in str(error), error
     fill(daemon)
 

@@ -20,11 +20,12 @@ def daemon(tmp_path):
     daemon.purge()
 
 
-def lost_monitor(daemon, ops, container, pid):
+def lost_monitor(daemon, ops, container, pid, codes=(137,)):
     """Check that the loss was reported and that nothing stayed."""
     ops.wait(container)
     state = ops.state(container)
-    assert (state["Status"], state["ExitCode"]) == ("exited", 137)
+    assert state["Status"] == "exited"
+    assert state["ExitCode"] in codes
     assert "monitor" in state["Error"]
     assert not alive(pid)
     daemon.assert_no_difference()
@@ -54,7 +55,8 @@ def test_daemon_and_monitor_killed(daemon, order):
         kill(monitor)
         daemon.kill()
     assert daemon.launch()
-    lost_monitor(daemon, ops, container, pid)
+    # 255, not seen: the first daemon may have killed the container and died before it could record that
+    lost_monitor(daemon, ops, container, pid, codes=(137,) if order == "daemon first" else (137, 255))
     assert ops.state(other)["Pid"] == other_pid
 
 

@@ -57,7 +57,7 @@ def _end(pids: list[int]) -> None:
     poller, waiting = select.poll(), set()
     for pid in pids:
         pidfd = process.open_pidfd(pid)
-        if pidfd is not None:
+        if pidfd >= 0:
             process.send_signal(pidfd, signal.SIGKILL)
             poller.register(pidfd, select.POLLIN)
             waiting.add(pidfd)
