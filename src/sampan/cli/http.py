@@ -189,7 +189,7 @@ def _send_chunks(connection: _socket.socket, pieces: Iterable[bytes]) -> None:
             if piece:
                 connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
         connection.sendall(b"0\r\n\r\n")
-    except BrokenPipeError:
+    except (BrokenPipeError, ConnectionResetError):
         return  # the daemon has answered already, most likely with a refusal: read it
 
 

@@ -33,7 +33,7 @@ def run(client: Client, given: Given) -> int:
     try:
         container = _create(client, given, detach=detach)
         if detach:
-            client.request("POST", f"/containers/{container}/start")
+            _start(client, given, container)
             print(container)
             return 0
         return _foreground(client, given, container)
@@ -128,7 +128,7 @@ def _foreground(client: Client, given: Given, container: str) -> int:
 
 def _start(client: Client, given: Given, container: str) -> None:
     try:
-        client.request("POST", f"/containers/{container}/start")
+        _post(client, f"/containers/{container}/start")
     except EngineError:
         if given.on("rm"):
             client.request("DELETE", f"/containers/{container}{query(force=True, v=True)}", ok=(404, 409))

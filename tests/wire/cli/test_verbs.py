@@ -50,10 +50,11 @@ def test_run_gives_output_and_exit_code(daemon, argv, code, out, err):
     assert (done.returncode, done.stdout.decode(), done.stderr.decode()) == (code, out, err)
 
 
+@pytest.mark.parametrize("how", [[], ["-d"]])
 @pytest.mark.parametrize(("program", "code"), [("nosuch", 127), ("/etc/passwd", 126)])
-def test_a_program_that_cannot_start(daemon, program, code):
+def test_a_program_that_cannot_start(daemon, program, code, how):
     made = name()
-    done = daemon.sampan("run", "--rm", "--name", made, "busybox", program, check=False)
+    done = daemon.sampan("run", "--rm", *how, "--name", made, "busybox", program, check=False)
     assert done.returncode == code, done.stderr
     assert made not in daemon.out("ps", "-a", "--format", "{{.Names}}")
 
