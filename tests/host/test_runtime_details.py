@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from conformance.runtime import ENV, collect, container, read_logs
-from host.runtime_fixtures import needs_runtime, rootfs, world  # noqa: F401 - fixtures
+from host.runtime_fixtures import RUNTIMES, needs_runtime, rootfs, world  # noqa: F401 - fixtures
 from sampan.base import ids
 from sampan.base.errors import Exhausted, InvalidArgument, RuntimeFailed
 from sampan.host import process, syscalls
@@ -20,6 +20,8 @@ from sampan.host.syscalls import mount, umount
 from sampan.model.container import (
     Device,
     LogSpec,
+    MountKind,
+    MountSpec,
     Namespaces,
     Process,
     Resources,
@@ -207,6 +209,26 @@ async def test_a_mount_that_the_host_made_after_the_first_start_is_seen(run, tmp
         assert out == "late"
     finally:
         umount(str(tmp_path / "late"))
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+async def test_a_read_only_bind_is_so_all_the_way_down(world, rootfs, tmp_path, name):  # noqa: F811
+    runtime = world.make(default_runtime=name)
+    await runtime.prepare()
+    (tmp_path / "top/below").mkdir(parents=True)
+    mount("below", str(tmp_path / "top/below"), "tmpfs")
+    try:
+        for shallow, wanted in ((False, "Read-only"), (True, "written")):
+            asked = MountSpec(kind=MountKind.BIND, target="/top", read_only_non_recursive=shallow)
+            of = container("sh", "-c", "touch /top/below/x 2>&1 && echo written", mounts=(asked,))
+            mounts = (HostMount(source=str(tmp_path / "top"), target="/top", read_only=True),)
+            await runtime.create(LaunchSpec(container=of, rootfs=rootfs, mounts=mounts))
+            attached = await runtime.attach(of.id)
+            await runtime.start(of.id)
+            assert wanted in (await collect(attached))["stdout"].decode()
+            await runtime.delete(of.id)
+    finally:
+        umount(str(tmp_path / "top/below"))
 
 
 async def test_devices_and_shm(run):

@@ -25,6 +25,8 @@ INIT_PROGRAMS = (
 )
 """Static init programs of distributions: they must run in an image without any library."""
 
+RECURSIVE_READ_ONLY = frozenset({"crun", "runc"})
+"""Runtimes that know the mount option rro (crun 1.4, runc 1.1; Linux 5.12)."""
 _NOT_DEVICES = frozenset({"pts", "shm", "fd", "mqueue", "console", ".lxc", ".lxd-mounts", ".udev"})
 
 
@@ -136,7 +138,13 @@ def user(root_fd: int, name: str, extra: tuple[str, ...]) -> UserFact:
 
 
 def facts(
-    container: Container, *, cgroup_path: str, cgroup_version: int, user_fact: UserFact, default_init: bool
+    container: Container,
+    *,
+    cgroup_path: str,
+    cgroup_version: int,
+    user_fact: UserFact,
+    default_init: bool,
+    runtime_kind: str,
 ) -> HostFacts:
     """Return the facts of one launch.
 
@@ -163,4 +171,5 @@ def facts(
         rates={name: rows for name, rows in rates.items() if rows},
         init_path=init_path,
         masked_extra=per_cpu_masks(),
+        rro=runtime_kind in RECURSIVE_READ_ONLY,
     )

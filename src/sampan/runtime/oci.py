@@ -176,6 +176,7 @@ class OciRuntime:
             cgroup_version=self.hierarchies.version,
             user_fact=user,
             default_init=self._default_init,
+            runtime_kind=runtime.kind,
         )
         bundle = plan.bundle(self._with_defaults(launch), facts)
         for warning in bundle.warnings:

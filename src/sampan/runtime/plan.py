@@ -167,7 +167,8 @@ def mounts(launch: LaunchSpec, facts: HostFacts) -> list[dict[str, Any]]:
     """Return all mounts, parents before children; a mount asked for replaces a default one of the same target."""
     asked = {_clean(item.target): item for item in launch.mounts}
     defaults = [row for row in _default_mounts(launch) if row["destination"] not in asked]
-    extra = [_asked_mount(item, facts) for item in asked.values()]
+    shallow = {_clean(item.target) for item in launch.container.spec.mounts if item.read_only_non_recursive}
+    extra = [_asked_mount(item, recursive=facts.rro and target not in shallow) for target, item in asked.items()]
     if facts.init_path:
         extra.append(_mount(INIT_TARGET, "bind", facts.init_path, ("bind", "ro")))
     return defaults + sorted(extra, key=_depth)
@@ -198,7 +199,8 @@ def _shm(launch: LaunchSpec) -> list[dict[str, Any]]:
     return [_mount("/dev/shm", "tmpfs", "shm", ("nosuid", "noexec", "nodev", "mode=1777", f"size={size}"))]
 
 
-def _asked_mount(item: HostMount, facts: HostFacts) -> dict[str, Any]:
+def _asked_mount(item: HostMount, *, recursive: bool) -> dict[str, Any]:
+    """`recursive`: a read-only bind is so with everything that is mounted below its source."""
     if item.kind == "tmpfs":
         opposite = {"exec": "noexec", "suid": "nosuid", "dev": "nodev"}
         undone = {opposite[option] for option in item.options if option in opposite}
@@ -207,7 +209,7 @@ def _asked_mount(item: HostMount, facts: HostFacts) -> dict[str, Any]:
         return _mount(item.target, "tmpfs", "tmpfs", options)
     options = item.options if {"bind", "rbind"} & set(item.options) else ("rbind", *item.options)
     if item.read_only and "ro" not in options:
-        options = (*options, "rro" if facts.rro and "rbind" in options else "ro")
+        options = (*options, "rro" if recursive and "rbind" in options else "ro")
     return _mount(item.target, "bind", item.source, (*options, item.propagation or "rprivate"))
 
 
