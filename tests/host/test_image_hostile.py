@@ -49,7 +49,7 @@ REFUSED = (InvalidArgument, TooLarge, DataLoss)
 BOUNDS = Bounds(
     archive=Limits(max_bytes=64 << 20),
     layer=Limits(max_bytes=32 << 20, free_bytes=4 << 20),
-    tree=UnpackLimits(max_entries=2000, max_bytes=16 << 20),
+    tree=UnpackLimits(max_entries=500, max_bytes=16 << 20),
 )
 UP = "../" * 12
 GOOD = tar(file("ok", b"fine"))
@@ -122,7 +122,8 @@ REFUSED_LAYERS: dict[str, Callable[[str], list[bytes]]] = {
     "not a tar": lambda c: [b"#!/bin/sh\n" * 200],
     "truncated in a header": lambda c: [tar(file("a"))[:1100][:700]],
     "truncated in data": lambda c: [file("a", b"x" * 4096)[:2000]],
-    "2001 entries": lambda c: [tar(*(header(f"e{n}") for n in range(2001)))],
+    "501 entries": lambda c: [tar(*(header(f"e{n}") for n in range(501)))],
+    "501 implied directories": lambda c: [tar(*(pax({"path": f"{n}/" * 60 + "f"}) + file("f") for n in range(10)))],
     "a bomb of zeros": lambda c: [tar(header("z", size=17 << 20) + bytes(17 << 20))],
     "128 layers": lambda c: [tar(file(f"f{n}")) for n in range(128)],
 }
@@ -165,7 +166,7 @@ CONTAINED_LAYERS: dict[str, Callable[[str], list[bytes]]] = {
     ],
     "hard link with data": lambda c: [tar(file("a"), header("b", b"1", 512, link="a"))],
     "names that are not text": lambda c: [tar(file(b"\xff\xfe\n\x1b[2J"))],
-    "2000 nested directories": lambda c: [tar(pax({"path": "d/" * 2000}), directory("x"))],
+    "490 nested directories": lambda c: [tar(pax({"path": "d/" * 490}), directory("x"))],
     "time of the year 9999999": lambda c: [tar(pax({"mtime": "9" * 15}), file("f"))],
     "setuid and sticky": lambda c: [tar(file("su", mode=0o6755), directory("t", mode=0o1777))],
     "directory without rights": lambda c: [tar(directory("d", mode=0), file("d/f"))],
@@ -276,6 +277,12 @@ ARCHIVES: dict[str, Callable[[], bytes]] = {
     "gzip bomb archive": lambda: gzip.compress(bytes(70 << 20), 1),
     "gzip in gzip": lambda: gzip.compress(gzip.compress(docker_archive([GOOD]))),
     "21,000 members": lambda: b"".join(header(f"m{n}") for n in range(21_000)) + ZERO,
+    "1001 images": lambda: archive(
+        {
+            "c.json": config_of([]),
+            "manifest.json": json.dumps([{"Config": "c.json", "RepoTags": None, "Layers": []}] * 1001).encode(),
+        }
+    ),
     "member cut off": lambda: docker_archive([GOOD])[:1500],
     "name with dotdot": lambda: archive({"../manifest.json": b"[]"}),
 }
@@ -356,8 +363,8 @@ async def test_a_second_writer_through_a_symlink_lands_inside(world):
 
 
 async def test_million_entries_have_a_limit_and_it_is_told(world):
-    with pytest.raises(TooLarge, match="more than 2000 entries"):
-        await world.load(docker_archive(REFUSED_LAYERS["2001 entries"]("")))
+    with pytest.raises(TooLarge, match="more than 500 entries"):
+        await world.load(docker_archive(REFUSED_LAYERS["501 entries"]("")))
 
 
 async def test_import_refuses_the_same(world):

@@ -135,7 +135,7 @@ members = st.one_of(
 
 @pytest.mark.root
 @pytest.mark.skipif(bool(root_only()), reason=root_only())
-@settings(QUICK, max_examples=150)
+@settings(QUICK, max_examples=100)
 @given(st.lists(members, max_size=12))
 def test_any_tar_stays_inside(parts):
     with tempfile.TemporaryDirectory() as top:

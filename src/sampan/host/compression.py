@@ -64,7 +64,7 @@ def _new(kind: str) -> _Decompressor:
         return bz2.BZ2Decompressor()
     import lzma
 
-    return lzma.LZMADecompressor(memlimit=512 << 20)
+    return lzma.LZMADecompressor(memlimit=128 << 20)
 
 
 def decompress(chunks: Iterable[bytes], limits: Limits = Limits()) -> Iterator[bytes]:

@@ -52,6 +52,7 @@ class UnpackLimits(NamedTuple):
 
     max_entries: int = 1_000_000
     max_bytes: int = 1 << 40
+    max_directory_names_bytes: int = 64 << 20  # these are held in memory until the end
 
 
 class Unpacked(NamedTuple):
@@ -68,14 +69,9 @@ def unpack(tar: TarStream, root_fd: int, *, layer: bool = True, limits: UnpackLi
     Raises `InvalidArgument` for what no honest archive holds, `TooLarge` beyond `limits`, `Exhausted` on a full disk.
     What was made until then stays for the caller to delete.
     """
-    with _Tree(root_fd, layer) as tree:
+    with _Tree(root_fd, layer, limits) as tree:
         for entry in tar:
-            tree.entries += 1
-            tree.size_bytes += entry.size
-            if tree.entries > limits.max_entries:
-                raise TooLarge(f"the archive has more than {limits.max_entries} entries")
-            if tree.size_bytes > limits.max_bytes:
-                raise TooLarge(f"the archive unpacks to more than the limit of {limits.max_bytes} bytes")
+            tree.count(entry.size)
             try:
                 tree.make(entry, tar)
             except OSError as error:
@@ -115,9 +111,11 @@ def _makes_exactly(root_fd: int) -> bool:
 class _Tree:
     """The directory that is being filled. Descriptors of parents are kept, since archives come sorted by directory."""
 
-    def __init__(self, root_fd: int, layer: bool) -> None:
+    def __init__(self, root_fd: int, layer: bool, limits: UnpackLimits) -> None:
         self._root_fd = root_fd
         self._layer = layer
+        self._limits = limits
+        self._names_bytes = 0
         self._parents: dict[bytes, int] = {}
         self._times: dict[bytes, int] = {}
         self._implied: list[bytes] = [b"."]
@@ -133,6 +131,21 @@ class _Tree:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._forget()
+
+    def count(self, size: int) -> None:
+        """Add an entry (or a directory that one implies); raises `TooLarge` before anything is made of it."""
+        self.entries += 1
+        self.size_bytes += size
+        if self.entries > self._limits.max_entries:
+            raise TooLarge(f"the archive has more than {self._limits.max_entries} entries")
+        if self.size_bytes > self._limits.max_bytes:
+            raise TooLarge(f"the archive unpacks to more than the limit of {self._limits.max_bytes} bytes")
+
+    def _remember(self, path: bytes) -> bytes:
+        self._names_bytes += len(path)
+        if self._names_bytes > self._limits.max_directory_names_bytes:
+            raise TooLarge("the archive has more and longer directory names than are held in memory")
+        return path
 
     def finish(self) -> None:
         """Set the times of directories that something was made in."""
@@ -186,8 +199,9 @@ class _Tree:
                 try:
                     child = self._step(parent, part, path)
                 except FileNotFoundError:
+                    self.count(0)
                     os.mkdir(part, 0o755, dir_fd=parent)
-                    self._implied.append(path)
+                    self._implied.append(self._remember(path))
                     child = self._step(parent, part, path)
                 os.close(parent)
                 parent = child
@@ -300,7 +314,7 @@ class _Tree:
             os.utime(base, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
         else:
             self._dress_directory(os.open(base, _OPEN_DIRECTORY, dir_fd=parent), entry)
-        self._times[b"/".join(split(entry.name))] = entry.mtime_ns
+        self._times[self._remember(b"/".join(split(entry.name)))] = entry.mtime_ns
 
     def _dress_directory(self, fd: int, entry: Entry) -> None:
         if entry.mode & stat.S_ISGID:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 from sampan.base.errors import DataLoss, InvalidArgument, TooLarge
 from sampan.host import tarstream
@@ -27,6 +28,7 @@ from sampan.spec import oci_image as oci
 
 MAX_MEMBERS = 20_000
 MAX_DOCUMENTS_BYTES = 64 << 20
+MAX_IMAGES = 1000
 _PARALLEL = 2
 _BATCH = 1 << 18
 
@@ -58,7 +60,10 @@ class Archive:
         tar.drain()
         for candidate in self._running:
             candidate.wait()
-        return list(self._images())
+        prepared = list(islice(self._images(), MAX_IMAGES + 1))
+        if len(prepared) > MAX_IMAGES:
+            raise TooLarge(f"the archive has more than {MAX_IMAGES} images")
+        return prepared
 
     def close(self) -> None:
         """Stop threads and delete whatever no image took. May be repeated."""
