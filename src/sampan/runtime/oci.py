@@ -351,7 +351,8 @@ class OciRuntime:
         entry = self.running(container.id)
         wanted = container.spec.resources
         rates = {name: tuple(gather.rate(item) for item in getattr(wanted, name)) for name in limits.RATE_FIELDS}
-        facts = HostFacts(rates={name: rows for name, rows in rates.items() if rows})
+        rates = {name: rows for name, rows in rates.items() if rows}
+        facts = HostFacts(rates=rates, cgroup_version=self.hierarchies.version)
         sections = limits.resources(wanted, facts, privileged=False)
         sections.pop("devices", None)
         crash.point("runtime.update.before")
