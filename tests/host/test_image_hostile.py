@@ -50,6 +50,7 @@ BOUNDS = Bounds(
     archive=Limits(max_bytes=64 << 20),
     layer=Limits(max_bytes=32 << 20, free_bytes=4 << 20),
     tree=UnpackLimits(max_entries=500, max_bytes=16 << 20),
+    members=500,
 )
 UP = "../" * 12
 GOOD = tar(file("ok", b"fine"))
@@ -276,7 +277,7 @@ ARCHIVES: dict[str, Callable[[], bytes]] = {
     "zstd bomb archive": lambda: zstd.compress(bytes(80 << 20)),
     "gzip bomb archive": lambda: gzip.compress(bytes(70 << 20), 1),
     "gzip in gzip": lambda: gzip.compress(gzip.compress(docker_archive([GOOD]))),
-    "21,000 members": lambda: b"".join(header(f"m{n}") for n in range(21_000)) + ZERO,
+    "501 members": lambda: b"".join(header(f"m{n}") for n in range(501)) + ZERO,
     "1001 images": lambda: archive(
         {
             "c.json": config_of([]),

@@ -20,6 +20,7 @@ class Bounds(NamedTuple):
     archive: Limits = Limits(max_bytes=1 << 40)
     layer: Limits = Limits()
     tree: UnpackLimits = UnpackLimits()
+    members: int = 20_000  # of an image archive
 
 
 class PreparedLayer(NamedTuple):

@@ -26,7 +26,6 @@ from sampan.image.layers import LayerStore
 from sampan.image.port import Progress
 from sampan.spec import oci_image as oci
 
-MAX_MEMBERS = 20_000
 MAX_DOCUMENTS_BYTES = 64 << 20
 MAX_IMAGES = 1000
 _PARALLEL = 2
@@ -54,8 +53,8 @@ class Archive:
         """Take the whole archive in; returns its images, verified and ready to be installed."""
         tar = TarStream(decompress(chunks, self._bounds.archive))
         for count, entry in enumerate(tar):
-            if count >= MAX_MEMBERS:
-                raise TooLarge(f"the image archive has more than {MAX_MEMBERS} members")
+            if count >= self._bounds.members:
+                raise TooLarge(f"the image archive has more than {self._bounds.members} members")
             self._member(entry, tar)
         tar.drain()
         for candidate in self._running:
