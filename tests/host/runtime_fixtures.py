@@ -88,5 +88,5 @@ def rootfs(tmp_path_factory):
 async def world(tmp_path):
     world = World(tmp_path)
     yield world
-    if world.made:
-        assert await world.clean() == []
+    world.made or world.make()
+    assert await world.clean() == []
