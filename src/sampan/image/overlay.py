@@ -115,9 +115,11 @@ class OverlaySnapshotter:
             (writable / name).mkdir(mode=0o700, exist_ok=True)
         upper = writable / "diff"
         if not upper.is_dir():
+            facts = os.stat(top)
             staged = writable / "diff.new"
             staged.mkdir(mode=0o755, exist_ok=True)
-            dress(staged, os.stat(top))
+            if _look(os.stat(staged)) != _look(facts):
+                dress(staged, facts)
             os.rename(staged, upper)
         if volatile:
             (writable / "boot").write_text(self._boot_id)
@@ -177,3 +179,7 @@ class OverlaySnapshotter:
         crash.point("image.snapshot-remove.before")
         remove_tree(str(self._writable(container_id)))
         crash.point("image.snapshot-remove.after")
+
+
+def _look(facts: os.stat_result) -> tuple[int, int, int]:
+    return facts.st_mode, facts.st_uid, facts.st_gid
