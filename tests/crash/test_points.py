@@ -16,6 +16,10 @@ from daemon import need_daemon
 
 START_UP = Operation("start-up", lambda ops, _: None)
 REACHED_S = 3.0
+SOAKED = {
+    "volume create", "volume rm", "network create", "network rm", "import", "rmi", "create", "start", "exit", "exec",
+    "stop", "rm", "rm -f", "run --rm", "publish", "connect",
+}  # fmt: skip
 
 
 def learn(daemon: CrashDaemon, listing) -> dict[str, Operation]:
@@ -166,7 +170,8 @@ def test_every_point_in_every_operation(daemon, tmp_path):
     resident = ops.run("sleep", "1000")
     pid = ops.state(resident)["Pid"]
     died = 0
-    for operation in OPERATIONS:
+    soaked = [operation for operation in OPERATIONS if operation.name in SOAKED]
+    for operation in soaked:
         for point in points:
             daemon.kill()
             assert daemon.launch()
@@ -181,4 +186,4 @@ def test_every_point_in_every_operation(daemon, tmp_path):
             died += daemon.process.poll() is not None
     assert daemon.launch()
     verify(daemon, ops, resident, pid, "at the end")
-    print(f"{len(OPERATIONS)} operations x {len(points)} points: {died} crashes")
+    print(f"{len(soaked)} operations x {len(points)} points: {died} crashes")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import cached_property
 
 from msgspec.structs import replace
@@ -80,6 +80,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     registry_mirrors: tuple[str, ...] = ()
     insecure_registries: tuple[str, ...] = ()
+
+
+@contextmanager
+def _told_of(reference: str, path: str) -> Iterator[None]:
+    """Name the container, as the user did, when a path is not in it."""
+    try:
+        yield
+    except NotFound as error:
+        raise NotFound(f"Could not find the file {path} in container {reference}") from error
 
 
 async def _closing(chunks: AsyncIterator[bytes], opened: AbstractAsyncContextManager[object]) -> AsyncIterator[bytes]:
@@ -478,14 +487,16 @@ class ContainerEngine:
     async def path_stat(self, reference: str, path: str) -> PathStat:
         container = self._registry.container(reference)
         async with self._rootfs.opened(container) as (root, rows):
-            return await self._parts.archive.stat(root, rows, path)
+            with _told_of(reference, path):
+                return await self._parts.archive.stat(root, rows, path)
 
     async def read_archive(self, reference: str, path: str) -> tuple[PathStat, AsyncIterator[bytes]]:
         container = self._registry.container(reference)
         opened = self._rootfs.opened(container)
         root, rows = await opened.__aenter__()
         try:
-            stat, chunks = await self._parts.archive.read(root, rows, path)
+            with _told_of(reference, path):
+                stat, chunks = await self._parts.archive.read(root, rows, path)
         except BaseException:
             await opened.__aexit__(None, None, None)
             raise
@@ -507,14 +518,16 @@ class ContainerEngine:
         ):
             raise Forbidden("container rootfs is marked read-only")
         async with self._rootfs.opened(container) as (root, rows):
-            await self._parts.archive.write(
-                root,
-                rows,
-                path,
-                chunks,
-                no_overwrite_dir_non_dir=no_overwrite_dir_non_dir,
-                copy_uid_gid=copy_uid_gid,
-            )
+            with _told_of(reference, path):
+                await self._parts.archive.write(
+                    root,
+                    rows,
+                    path,
+                    chunks,
+                    no_overwrite_dir_non_dir=no_overwrite_dir_non_dir,
+                    copy_uid_gid=copy_uid_gid,
+                    user=container.user,
+                )
         self._lifecycle.emit("extract-to-dir", container)
 
     async def export(self, reference: str) -> AsyncIterator[bytes]:
