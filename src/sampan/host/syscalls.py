@@ -16,33 +16,20 @@ MS_NOSUID = 0x2
 MS_NODEV = 0x4
 MS_NOEXEC = 0x8
 MS_REMOUNT = 0x20
-MS_NOATIME = 0x400
 MS_BIND = 0x1000
-MS_MOVE = 0x2000
 MS_REC = 0x4000
 MS_SILENT = 0x8000
-MS_UNBINDABLE = 0x20000
 MS_PRIVATE = 0x40000
 MS_SLAVE = 0x80000
 MS_SHARED = 0x100000
-MS_RELATIME = 0x200000
-MS_STRICTATIME = 0x1000000
 
-MNT_FORCE = 0x1
 MNT_DETACH = 0x2
 UMOUNT_NOFOLLOW = 0x8
 
 CLONE_FS = 0x200
-CLONE_NEWTIME = 0x80
 CLONE_NEWNS = 0x20000
-CLONE_NEWCGROUP = 0x2000000
-CLONE_NEWUTS = 0x4000000
-CLONE_NEWIPC = 0x8000000
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
-RESOLVE_NO_XDEV = 0x1
 RESOLVE_NO_MAGICLINKS = 0x2
 RESOLVE_NO_SYMLINKS = 0x4
 RESOLVE_BENEATH = 0x8
@@ -57,8 +44,6 @@ AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
 AT_FDCWD = -100
 
-RENAME_NOREPLACE = 0x1
-RENAME_EXCHANGE = 0x2
 
 _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
@@ -157,11 +142,6 @@ def mount_setattr(
         _SYS_MOUNT_SETATTR, dir_fd, _bytes(path), flags, ctypes.byref(attributes), ctypes.sizeof(attributes)
     )
     _check(result, path)
-
-
-def renameat2(from_dir_fd: int, from_path: str | bytes, to_dir_fd: int, to_path: str | bytes, flags: int) -> None:
-    """Rename with `RENAME_NOREPLACE` or `RENAME_EXCHANGE`."""
-    _check(_libc.renameat2(from_dir_fd, _bytes(from_path), to_dir_fd, _bytes(to_path), flags), to_path)
 
 
 def syncfs(fd: int) -> None:
