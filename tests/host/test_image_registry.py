@@ -266,6 +266,30 @@ async def test_redirect_loops_end(world):
     assert _nothing(world)
 
 
+# --- mirrors ----------------------------------------------------------------------------------------------------------
+
+
+async def test_mirrors_of_docker_hub_are_asked_first_and_get_no_credentials(tmp_path):
+    empty, full = LyingRegistry([]), LyingRegistry([LAYER])
+    empty.manifests.clear()
+    async with empty.serve() as first, full.serve() as second:
+        world = World(tmp_path / "data", registry_mirrors=[f"http://{first}/", second])
+        await pull(world, "busybox", ME)
+        assert world.store.get("busybox").digests[0].startswith("busybox@sha256:")
+        world.close()
+    assert {row[1] for row in empty.requests} == {"/v2/library/busybox/manifests/latest"}
+    assert {row[2] for row in full.requests} == {""}
+
+
+async def test_a_mirror_that_lies_is_not_passed_over_in_silence(tmp_path):
+    registry = LyingRegistry([LAYER], "bit")
+    async with registry.serve() as address:
+        world = World(tmp_path / "data", registry_mirrors=[address])
+        with pytest.raises(DataLoss):
+            await pull(world, "busybox")
+        world.close()
+
+
 # --- platforms ----------------------------------------------------------------------------------------------------------
 
 

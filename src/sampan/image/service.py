@@ -53,6 +53,7 @@ class ImageStore:
         *,
         bounds: Bounds = Bounds(),
         insecure_registries: Iterable[str] = (),
+        registry_mirrors: Iterable[str] = (),
     ) -> None:
         data_root = Path(os.path.realpath(data_root))
         self._blobs = BlobStore(data_root / "images")
@@ -74,6 +75,7 @@ class ImageStore:
             self._threads,
             clock,
             insecure_registries,
+            registry_mirrors,
             self._put_quietly,
         )
 

@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Executor
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
+from sampan.base import log
 from sampan.base.clock import Clock
+from sampan.base.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from sampan.image import parse, plan
 from sampan.image.blobs import BlobStore
 from sampan.image.catalogue import Catalogue
@@ -25,6 +28,8 @@ from sampan.model.image import Image
 from sampan.spec import oci_distribution as dist
 from sampan.spec import oci_image as oci
 
+_log = log.get("image")
+
 
 class Transfers:
     """Moves images between the store and registries. `put` installs what a pull brought."""
@@ -38,6 +43,7 @@ class Transfers:
         threads: Executor,
         clock: Clock,
         insecure: Iterable[str],
+        mirrors: Iterable[str],
         put: Callable[[Prepared], Awaitable[Image]],
     ) -> None:
         self._blobs = blobs
@@ -47,6 +53,7 @@ class Transfers:
         self._threads = threads
         self._clock = clock
         self._insecure = tuple(insecure)
+        self._mirrors = tuple(urlsplit(mirror).netloc or mirror.strip("/") for mirror in mirrors)
         self._put = put
 
     async def pull(
@@ -68,16 +75,37 @@ class Transfers:
         tell: Callable[[Progress], None],
     ) -> None:
         before = {image.id for image in self._catalogue.all() if reference.familiar in (*image.tags, *image.digests)}
-        async with connect(
-            reference.domain, reference.path, credentials=credentials, insecure=self._insecure
-        ) as client:
-            puller = Puller(client, self._blobs, self._layers, self._bounds, self._threads, self._clock, tell)
-            try:
-                image = await self._put(await puller.run(reference, platform))
-            finally:
-                await asyncio.get_running_loop().run_in_executor(self._threads, puller.close)
+        image = await self._from_mirrors(reference, platform, tell)
+        if image is None:
+            image = await self._from(reference.domain, reference, credentials, platform, tell)
         news = "Image is up to date" if image.id in before else "Downloaded newer image"
         tell(Progress(status=f"Status: {news} for {reference.familiar}", image=image))
+
+    async def _from_mirrors(
+        self, reference: Reference, platform: oci.Platform, tell: Callable[[Progress], None]
+    ) -> Image | None:
+        """Return the image from the first mirror of Docker Hub that has it. Mirrors get no credentials."""
+        for mirror in self._mirrors if reference.domain == dist.DOCKER_HUB_DOMAIN else ():
+            try:
+                return await self._from(mirror, reference, None, platform, tell)
+            except (NotFound, Unavailable, Unauthorized, Forbidden) as error:
+                _log.info("mirror %s has no %s: %s", mirror, reference.familiar, error)
+        return None
+
+    async def _from(
+        self,
+        domain: str,
+        reference: Reference,
+        credentials: Credentials | None,
+        platform: oci.Platform,
+        tell: Callable[[Progress], None],
+    ) -> Image:
+        async with connect(domain, reference.path, credentials=credentials, insecure=self._insecure) as client:
+            puller = Puller(client, self._blobs, self._layers, self._bounds, self._threads, self._clock, tell)
+            try:
+                return await self._put(await puller.run(reference, platform))
+            finally:
+                await asyncio.get_running_loop().run_in_executor(self._threads, puller.close)
 
     async def push(self, reference: str, credentials: Credentials | None) -> AsyncIterator[Progress]:
         """Yield the progress of a push of one tag, or of all tags of a repository."""
