@@ -422,3 +422,15 @@ def test_old_api_versions(daemon):
         rows = daemon.api("GET", f"/v{version}/containers/json")
         assert rows == []
     assert daemon.request("GET", "/v1.23/info")[0] == 400
+
+
+def test_read_only_files_and_roots(daemon, tmp_path):
+    (tmp_path / "file").write_text("text")
+    assert daemon.out("run", "--rm", "-v", f"{tmp_path}/file:/f:ro", "busybox", "cat", "/f") == "text"
+    assert daemon.docker(
+        "run", "--rm", "-v", f"{tmp_path}/file:/f:ro", "busybox", "touch", "/f", check=False
+    ).returncode
+    done = daemon.docker(
+        "run", "--rm", "--read-only", "busybox", "sh", "-c", "cat /etc/hosts >/dev/null && touch /x", check=False
+    )
+    assert b"Read-only file system" in done.stderr

@@ -50,4 +50,5 @@ class HostFacts(Struct, frozen=True, kw_only=True):
     init_path: str = ""  # the host's init program, when one was asked for
     masked_extra: tuple[str, ...] = ()  # the host's own paths to hide (a row per CPU)
     rro: bool = False  # recursive read-only mounts work here
+    files: frozenset[str] = frozenset()  # sources of read-only binds that are no directories
     apparmor: bool = False

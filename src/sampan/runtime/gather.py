@@ -6,13 +6,14 @@ import functools
 import os
 import resource
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sampan.base.errors import InvalidArgument
 from sampan.host import rootfs
 from sampan.model.container import Container, Device, DeviceRate
 from sampan.runtime.facts import DeviceFact, HostFacts, RateFact, UserFact
 from sampan.runtime.limits import RATE_FIELDS
+from sampan.runtime.port import HostMount
 from sampan.spec import capability, oci_runtime
 
 INIT_PROGRAMS = (
@@ -145,6 +146,7 @@ def facts(
     user_fact: UserFact,
     default_init: bool,
     runtime_kind: str,
+    mounts: Iterable[HostMount] = (),
 ) -> HostFacts:
     """Return the facts of one launch.
 
@@ -172,4 +174,5 @@ def facts(
         init_path=init_path,
         masked_extra=per_cpu_masks(),
         rro=runtime_kind in RECURSIVE_READ_ONLY,
+        files=frozenset(m.source for m in mounts if m.read_only and m.kind == "bind" and not os.path.isdir(m.source)),
     )

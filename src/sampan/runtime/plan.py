@@ -168,7 +168,11 @@ def mounts(launch: LaunchSpec, facts: HostFacts) -> list[dict[str, Any]]:
     asked = {_clean(item.target): item for item in launch.mounts}
     defaults = [row for row in _default_mounts(launch) if row["destination"] not in asked]
     shallow = {_clean(item.target) for item in launch.container.spec.mounts if item.read_only_non_recursive}
-    extra = [_asked_mount(item, recursive=facts.rro and target not in shallow) for target, item in asked.items()]
+    # crun opens the target of a recursive bind as a directory; below a file nothing is mounted anyhow.
+    extra = [
+        _asked_mount(item, recursive=facts.rro and target not in shallow and item.source not in facts.files)
+        for target, item in asked.items()
+    ]
     if facts.init_path:
         extra.append(_mount(INIT_TARGET, "bind", facts.init_path, ("bind", "ro")))
     return defaults + sorted(extra, key=_depth)
