@@ -18,6 +18,8 @@ from types import FrameType
 from sampan.base import crash
 from sampan.cmd.daemon import main
 
+_ended: dict[int, int] = {}
+
 
 def tell(_number: int, _frame: FrameType | None) -> None:
     for task in asyncio.all_tasks(asyncio.get_running_loop()):
@@ -36,6 +38,7 @@ def start(flags: list[str], log: str, environment: dict[str, str]) -> int:
     sys.stdout.flush()
     pid = os.fork()
     if pid:
+        _ended.pop(pid, None)  # a number that is used again
         return pid
     status = 70
     try:
@@ -52,9 +55,6 @@ def start(flags: list[str], log: str, environment: dict[str, str]) -> int:
     finally:
         sys.stderr.flush()
         os._exit(status)
-
-
-_ended: dict[int, int] = {}
 
 
 def poll(pid: int) -> int | None:

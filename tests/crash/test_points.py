@@ -61,6 +61,7 @@ def daemon(tmp_path):
     daemon.purge()
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", [0, 1])
 def test_every_point_once(daemon, tmp_path, part):
     points = learn(daemon, tmp_path / "points")
