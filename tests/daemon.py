@@ -188,7 +188,7 @@ class Daemon:
     def purge(self) -> None:
         """Take everything of these roots off the host, whatever state it is in."""
         self.kill()
-        subprocess.run([SAMPAN, "down", "--purge", *self.roots], check=False, capture_output=True, timeout=60)
+        subprocess.run([SAMPAN, "down", "--purge", "--yes", *self.roots], check=False, capture_output=True, timeout=60)
         for mount in reversed(Path("/proc/self/mounts").read_text().splitlines()):
             point = mount.split()[1]
             if point.startswith(f"{self.home}/"):
