@@ -92,7 +92,13 @@ def compose(settings: DaemonSettings) -> ContainerEngine:
     share_data_root(str(data_root))
     tag = tag_of(data_root)
     records = SqliteRecordStore(data_root / "engine.db")
-    images = ImageStore(data_root, records, clock)
+    images = ImageStore(
+        data_root,
+        records,
+        clock,
+        insecure_registries=settings.insecure_registries,
+        registry_mirrors=settings.registry_mirrors,
+    )
     return ContainerEngine(
         Parts(
             records=records,
@@ -105,6 +111,7 @@ def compose(settings: DaemonSettings) -> ContainerEngine:
                 clock=clock,
                 default_runtime=settings.default_runtime or None,
                 runtimes=settings.runtimes,
+                default_ulimits=settings.default_ulimits,
             ),
             network=LinuxNetworkDriver(
                 exec_root, tag, settings.bridge, settings.bip, records, pool_size=settings.netns_pool

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sampan.base.errors import InvalidArgument
+from sampan.model.container import Ulimit
 
 DATA_ROOT = "/var/lib/sampan"
 EXEC_ROOT = "/run/sampan"
-_LISTS = ("hosts", "add-runtime", "label", "registry-mirror", "insecure-registry", "default-ulimit")
 
 
 class DaemonSettings(NamedTuple):
@@ -32,7 +32,7 @@ class DaemonSettings(NamedTuple):
     labels: tuple[str, ...]
     registry_mirrors: tuple[str, ...]
     insecure_registries: tuple[str, ...]
-    default_ulimits: tuple[str, ...]
+    default_ulimits: tuple[Ulimit, ...]
     group: str
     netns_pool: int
 
@@ -43,11 +43,24 @@ def parser() -> argparse.ArgumentParser:
     add = parse.add_argument
     add("--data-root", metavar="D", help=f"what lasts: images, volumes, records (default {DATA_ROOT})")
     add("--exec-root", metavar="D", help=f"what ends with the machine: sockets, namespaces (default {EXEC_ROOT})")
-    add("-H", "--host", dest="hosts", action="append", metavar="URL", help="unix:///PATH or tcp://ADDRESS:PORT (mutual TLS)")
+    add(
+        "-H",
+        "--host",
+        dest="hosts",
+        action="append",
+        metavar="URL",
+        help="unix:///PATH or tcp://ADDRESS:PORT (mutual TLS)",
+    )
     add("-p", "--pidfile", metavar="F")
     add("-b", "--bridge", metavar="NAME", help="the default network's interface (default sampan0)")
     add("--bip", metavar="CIDR", help="its address and prefix (default 172.17.0.1/16)")
-    add("--config", "--config-file", dest="config", metavar="F", help="TOML or JSON with these flags' long names as keys")
+    add(
+        "--config",
+        "--config-file",
+        dest="config",
+        metavar="F",
+        help="TOML or JSON with these flags' long names as keys",
+    )
     add("--default-runtime", metavar="NAME", help="crun where its self-test passes, else runc")
     add("--add-runtime", action="append", metavar="NAME=PATH")
     add("--tlsverify", action="store_true", default=None)
@@ -69,7 +82,9 @@ def load(argv: list[str]) -> DaemonSettings:
     Raises:
         InvalidArgument: an unknown key in the file, or a value that cannot be.
     """
-    flags = {key.replace("_", "-"): value for key, value in vars(parser().parse_args(argv)).items() if value is not None}
+    flags = {
+        key.replace("_", "-"): value for key, value in vars(parser().parse_args(argv)).items() if value is not None
+    }
     config = flags.pop("config", None)
     merged = {**(_read(Path(config)) if config else {}), **flags}
 
@@ -102,10 +117,19 @@ def load(argv: list[str]) -> DaemonSettings:
         labels=many("label"),
         registry_mirrors=many("registry-mirror"),
         insecure_registries=many("insecure-registry"),
-        default_ulimits=many("default-ulimit"),
+        default_ulimits=tuple(map(_ulimit, many("default-ulimit"))),
         group=text("group", ""),
         netns_pool=int(merged.get("netns-pool", 16)),
     )
+
+
+def _ulimit(text: str) -> Ulimit:
+    name, _, limits = text.partition("=")
+    soft, _, hard = limits.partition(":")
+    try:
+        return Ulimit(name=name, soft=int(soft), hard=int(hard or soft))
+    except ValueError:
+        raise InvalidArgument(f"--default-ulimit {text}: write it as nofile=1024:4096") from None
 
 
 def _read(path: Path) -> dict[str, object]:

@@ -179,6 +179,7 @@ class ContainerEngine:
         await self._tasks.close(grace_s=5.0)
         await self._parts.runtime.close()
         await self._parts.network.close()
+        await self.images.close()
         self._parts.records.close()
 
     # --- containers ---------------------------------------------------------------------------------------------------

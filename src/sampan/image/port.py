@@ -125,3 +125,7 @@ class Images(Protocol):
     async def reconcile(self) -> None:
         """After a crash: remove temporary files and layers that no image has."""
         ...
+
+    async def close(self) -> None:
+        """Let go: pending background work is left for the next start. May be repeated."""
+        ...

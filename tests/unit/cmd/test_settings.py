@@ -1,0 +1,55 @@
+import json
+
+import pytest
+from sampan.base.errors import InvalidArgument
+from sampan.cmd.settings import load
+from sampan.model.container import Ulimit
+
+
+def test_defaults_derive_from_the_exec_root(tmp_path):
+    settings = load(["--exec-root", str(tmp_path)])
+    assert settings.hosts == (f"unix://{tmp_path}/sampan.sock",)
+    assert settings.pidfile == tmp_path / "sampan.pid"
+
+
+def test_flags_win_over_the_file(tmp_path):
+    config = tmp_path / "sampan.toml"
+    config.write_text('bridge = "br7"\nbip = "10.7.0.1/24"\nlabel = ["a=b"]\nhosts = ["unix:///tmp/x.sock"]\n')
+    settings = load(["--config", str(config), "--bip", "10.8.0.1/24"])
+    assert (settings.bridge, settings.bip, settings.labels) == ("br7", "10.8.0.1/24", ("a=b",))
+    assert settings.hosts == ("unix:///tmp/x.sock",)
+
+
+def test_json_is_read_as_dockerd_writes_it(tmp_path):
+    config = tmp_path / "daemon.json"
+    config.write_text(json.dumps({"data-root": str(tmp_path), "insecure-registry": ["r:5000"]}))
+    assert load(["--config", str(config)]).insecure_registries == ("r:5000",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('brigde = "x"', "did you mean bridge"),
+        ("[", "malformed"),
+    ],
+)
+def test_a_bad_file_is_refused_with_a_hint(tmp_path, text, words):
+    config = tmp_path / "c.toml"
+    config.write_text(text)
+    with pytest.raises(InvalidArgument, match=words):
+        load(["--config", str(config)])
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(InvalidArgument, match="cannot read"):
+        load(["--config", str(tmp_path / "none.toml")])
+
+
+def test_runtimes_and_ulimits():
+    settings = load(["--add-runtime", "mine=/opt/mine", "--default-ulimit", "nofile=10:20"])
+    assert settings.runtimes == {"mine": "/opt/mine"}
+    assert settings.default_ulimits == (Ulimit(name="nofile", soft=10, hard=20),)
+    with pytest.raises(InvalidArgument, match="NAME=/PATH"):
+        load(["--add-runtime", "mine"])
+    with pytest.raises(InvalidArgument, match="nofile=1024:4096"):
+        load(["--default-ulimit", "nofile=many"])
