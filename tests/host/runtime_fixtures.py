@@ -61,7 +61,7 @@ class World:
         runtime = OciRuntime(**{**defaults, **options})
         self.made.append(runtime)
         if World.probe:
-            self.exec_root.mkdir(exist_ok=True)
+            self.exec_root.mkdir(exist_ok=True, parents=True)
             (self.exec_root / "runtimes.json").write_bytes(World.probe)
         return runtime
 

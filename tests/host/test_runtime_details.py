@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -366,6 +367,23 @@ async def test_exec_with_a_terminal(runtime, start):
     assert b"/dev/pts/" in out
     assert b"20 50" in out
     assert (await running.wait()).code == 2
+
+
+async def test_roots_may_have_long_paths(world, rootfs):  # noqa: F811
+    base = world.exec_root
+    world.exec_root = base / ("long" * 20)
+    runtime = world.make()
+    await runtime.prepare()
+    of = container("sh", "-c", "tty; read x; echo $x", process=Process(tty=True, stdin_open=True))
+    await runtime.create(LaunchSpec(container=of, rootfs=rootfs))
+    attached = await runtime.attach(of.id)
+    await runtime.start(of.id)
+    running = await runtime.exec(of, ids.random_id(), ExecSpec(args=("tty",), env=ENV, tty=True))
+    assert b"/dev/pts/" in (await collect(running.streams))["stdout"]
+    await attached.write(b"typed\n")
+    assert b"typed" in (await collect(attached))["stdout"]
+    await runtime.delete(of.id)
+    shutil.rmtree(base)
 
 
 async def test_exec_user_directory_and_environment(runtime, start):

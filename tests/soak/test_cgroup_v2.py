@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from soak.microvm import machine
-from soak.microvm.image import prepared
+from soak.microvm.image import CACHE, prepared
 from soak.microvm.tree import GUEST, ROOT
 
 TIMEOUT_S = 5400
@@ -61,8 +61,10 @@ def reports(request: pytest.FixtureRequest) -> Reports:
     reports = Reports()
     with prepared(["-q", "--color=no", "-rN", "--tb=short", "--timeout", "900", CHECKS, SUITE]) as boot:
         began = time.monotonic()
-        for line in machine.lines(boot, TIMEOUT_S):
-            reports.take(line)
+        with (CACHE / "console.log").open("w", buffering=1) as log:
+            for line in machine.lines(boot, TIMEOUT_S):
+                log.write(f"{line}\n")
+                reports.take(line)
     print(
         f"microvm: up in {reports.said.get('booted_s')} s of its own time, {len(reports.checks)} checks, "
         f"{time.monotonic() - began:.0f} s in all"

@@ -12,7 +12,7 @@ from sampan.base import crash
 from sampan.base.errors import AlreadyExists, Conflict, RuntimeFailed
 from sampan.host import monitor, oci_cli, process
 from sampan.model.container import Container
-from sampan.runtime import gather, parse, plan
+from sampan.runtime import gather, parse, plan, workdir
 from sampan.runtime.entry import KILLED, Entry
 from sampan.runtime.facts import HostFacts
 from sampan.runtime.port import ExecSpec, Exit
@@ -101,6 +101,7 @@ class Executions:
         except (FileNotFoundError, ProcessLookupError):
             raise Conflict(f"container {container.id} is not running") from None
         try:
+            workdir.check_exec(root_fd, spec.cwd or "/")
             name = spec.user or container.user or container.spec.process.user
             user = gather.user(root_fd, name, container.spec.process.groups)
         finally:
@@ -142,7 +143,7 @@ class Executions:
                     monitor.command(order),
                     env=oci_cli.ENVIRONMENT
                     | {"_OCI_SYNCPIPE": "3", "_OCI_STARTPIPE": "4", "_OCI_ATTACHPIPE": "5"}
-                    | {"TMPDIR": self._runtime.layout.tmp},
+                    | {"TMPDIR": os.path.relpath(self._runtime.layout.tmp, directory)},
                     cwd=directory,
                     descriptors=child_ends,
                 )

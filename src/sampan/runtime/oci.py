@@ -91,6 +91,7 @@ class OciRuntime:
         self._entries: dict[str, Entry] = {}
         self._executions = Executions(self)
         self._filters = filters.Filters()
+        self._prepared = False
         self.sealed = SealedPrograms()
         self._warmer: asyncio.Future[None] | None = None
 
@@ -98,6 +99,10 @@ class OciRuntime:
         """Find out which runtimes work here; what is known from this boot is not asked again. May be repeated."""
         for path in (self.layout.bundles, self.layout.states, self.layout.tmp, self.layout.logs):
             os.makedirs(path, mode=0o711 if path == self.layout.bundles else 0o700, exist_ok=True)
+        if not self._prepared:
+            self._prepared = True
+            for name in os.listdir(self.layout.tmp):  # what an earlier daemon was in the middle of
+                await asyncio.to_thread(_remove, f"{self.layout.tmp}/{name}")
         await asyncio.gather(self.inventory.prepare(), self._filters.warm())
 
     def expect(self) -> None:
@@ -177,6 +182,7 @@ class OciRuntime:
             user_fact=user,
             default_init=self._default_init,
             runtime_kind=runtime.kind,
+            mounts=launch.mounts,
         )
         bundle = plan.bundle(self._with_defaults(launch), facts)
         for warning in bundle.warnings:
@@ -250,7 +256,10 @@ class OciRuntime:
             try:
                 entry.monitor_pid, entry.monitor_pidfd = await self.launcher.spawn(
                     monitor.command(order),
-                    env=oci_cli.ENVIRONMENT | {"_OCI_SYNCPIPE": str(monitor.SYNC_FD), "TMPDIR": self.layout.tmp},
+                    env=oci_cli.ENVIRONMENT
+                    | {"_OCI_SYNCPIPE": str(monitor.SYNC_FD)}
+                    # the terminal's socket is made there: a name in sockaddr_un has at most 107 bytes
+                    | {"TMPDIR": os.path.relpath(self.layout.tmp, order.directory)},
                     cwd=order.directory,
                     descriptors={monitor.SYNC_FD: writer}
                     | ({PARKING_FD: entry.stdin.descriptor()} if entry.stdin else {}),
@@ -546,3 +555,11 @@ class OciRuntime:
         self._group().remove_if_empty()
         self.launcher.close()
         self.sealed.close()
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        remove_tree(path)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from sampan.base.errors import RuntimeFailed
@@ -42,7 +43,31 @@ def check(pid: int, path: str) -> None:
     finally:
         os.close(root_fd)
     if found is None or (found.st_dev, found.st_ino) != (here.st_dev, here.st_ino):
+        raise _breakout("create", path)
+
+
+def check_exec(root_fd: int, path: str) -> None:
+    """Prove that an exec's working directory is inside the container's root, with no descriptor on the way.
+
+    Raises:
+        RuntimeFailed: it is not there, or leads out.
+    """
+    resolve = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
+    try:
+        os.close(syscalls.openat2(root_fd, path, os.O_PATH | os.O_DIRECTORY, resolve=resolve))
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _breakout("exec", path) from error
+        # /proc/self of the container is nobody's here, so a path through it ends here too
         raise RuntimeFailed(
-            "OCI runtime create failed: current working directory is outside of container mount namespace root "
-            f'-- possible container breakout detected (the working directory is "{path}"): unknown'
-        )
+            "OCI runtime exec failed: exec failed: unable to start container process: "
+            f'chdir to cwd ("{path}") set in config.json failed: {os.strerror(error.errno or 0).lower()}: unknown',
+            127,
+        ) from error
+
+
+def _breakout(stage: str, path: str) -> RuntimeFailed:
+    return RuntimeFailed(
+        f"OCI runtime {stage} failed: current working directory is outside of container mount namespace root "
+        f'-- possible container breakout detected (the working directory is "{path}"): unknown'
+    )

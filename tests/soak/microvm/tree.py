@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from soak.microvm.disk import compile_tree, ext4
 
 ROOT = Path(__file__).parents[3]
-PYTHON_PROJECTS = ("sampan", "pytest", "pytest-asyncio", "pytest-timeout")
+PYTHON_PROJECTS = ("sampan", "pytest", "pytest-asyncio", "pytest-timeout", "pytest-xdist")
 GUEST = "tests/soak/microvm/guest"
 
 

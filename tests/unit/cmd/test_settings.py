@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from sampan.base.errors import InvalidArgument
 from sampan.cmd.settings import load
 from sampan.model.container import Ulimit
