@@ -28,6 +28,13 @@ class RecordStoreSuite:
         await asyncio.gather(*(store.commit(Write("k", "a", str(n).encode())) for n in range(1000)))
         assert store.load("k") == {"a": b"999"}
 
+    async def test_a_commit_is_accepted_by_the_call(self, store: RecordStore):
+        first = store.commit(Write("k", "a", b"1"))
+        second = store.commit(Write("k", "a", b"2"))
+        await second
+        assert store.load("k") == {"a": b"2"}
+        await first
+
     async def test_load_is_ordered_by_key(self, store: RecordStore):
         await store.commit(*(Write("k", key, b"") for key in ("b", "c", "a", "é")))
         assert list(store.load("k")) == ["a", "b", "c", "é"]
