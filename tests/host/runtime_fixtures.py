@@ -52,7 +52,7 @@ class World:
 
     def __init__(self, base: Path) -> None:
         self.base = base
-        self.exec_root = Path(f"/tmp/sr{secrets.token_hex(3)}")
+        self.root = self.exec_root = Path(f"/tmp/sr{secrets.token_hex(3)}")
         self.tag = f"t{secrets.token_hex(4)}"
         self.made: list[OciRuntime] = []
 
@@ -75,7 +75,7 @@ class World:
         for runtime in self.made:
             await runtime.close()
         left += [root for root in Hierarchies().roots() if os.path.isdir(f"{root}/sampan-{self.tag}")]
-        shutil.rmtree(self.exec_root, ignore_errors=True)
+        shutil.rmtree(self.root, ignore_errors=True)
         return left
 
 
