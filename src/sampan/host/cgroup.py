@@ -171,6 +171,8 @@ class Group:
             if _read(path).strip() == wanted:
                 return
             never.poll(1)
+        with open(path, "w") as state:
+            state.write("THAWED")  # half frozen, a kill would never be seen
         raise Unavailable(f"the container's processes did not reach {wanted} in {FREEZE_TIMEOUT_S:.0f} s: try again")
 
     def _freeze_v2(self, wanted: str) -> None:
