@@ -311,3 +311,13 @@ async def test_a_read_only_volume_is_refused(archive, root, volume):
         await put(archive, root, "/srv", packed(("data/w", b"")), mounts)
     assert os.listdir(volume) == ["v"]
     await put(archive, root, "/srv", packed(("beside", b"")), mounts)
+
+
+async def test_what_is_mounted_on_cannot_be_replaced(archive, root, volume, tmp_path):
+    mounts = ((str(tmp_path / "file"), "/etc/hosts", False), (volume, "/srv/data", False))
+    with pytest.raises(InvalidArgument, match="busy"):
+        await put(archive, root, "/etc", packed(("hosts", b"mine")), mounts)
+    with pytest.raises(InvalidArgument, match="busy"):
+        await put(archive, root, "/etc", packed(("hosts/", None)), mounts)
+    assert (tmp_path / "file").read_text() == "mounted file"
+    await put(archive, root, "/etc", packed(("beside", b"")), mounts)

@@ -111,6 +111,12 @@ class LinuxMachine:
                 target.write(text)
         return paths
 
+    def files(self, container_id: str) -> dict[str, str]:
+        try:
+            return {name: f"{self._etc}/{container_id}/{name}" for name in os.listdir(self._etc / container_id)}
+        except FileNotFoundError:
+            return {}
+
     async def mount_shm(self, container_id: str, size_bytes: int) -> str:
         path = self._shm / container_id
         path.mkdir(exist_ok=True)

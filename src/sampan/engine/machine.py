@@ -54,6 +54,10 @@ class Machine(Protocol):
         """Write a container's small files; returns name -> host path. Replaces them in place when they exist."""
         ...
 
+    def files(self, container_id: str) -> dict[str, str]:
+        """Return the small files that a container has: name -> host path."""
+        ...
+
     async def mount_shm(self, container_id: str, size_bytes: int) -> str:
         """Mount a tmpfs that other containers can share as /dev/shm; returns its path. Idempotent."""
         ...

@@ -12,7 +12,7 @@ class MemoryMachine:
 
     def __init__(self, paths: frozenset[str] = frozenset()) -> None:
         self._paths = set(paths)
-        self.files: dict[str, dict[str, str]] = {}
+        self._files: dict[str, dict[str, str]] = {}
         self._shm: set[str] = set()
 
     def facts(self) -> MachineFacts:
@@ -51,8 +51,11 @@ class MemoryMachine:
         return "nameserver 192.0.2.53\n"
 
     def write_files(self, container_id: str, files: dict[str, str]) -> dict[str, str]:
-        self.files.setdefault(container_id, {}).update(files)
-        return {name: f"/memory/{container_id}/{name}" for name in files}
+        self._files.setdefault(container_id, {}).update(files)
+        return self.files(container_id)
+
+    def files(self, container_id: str) -> dict[str, str]:
+        return {name: f"/memory/{container_id}/{name}" for name in self._files.get(container_id, {})}
 
     async def mount_shm(self, container_id: str, size_bytes: int) -> str:
         self._shm.add(container_id)
@@ -63,7 +66,7 @@ class MemoryMachine:
 
     async def discard(self, container_id: str) -> None:
         self._shm.discard(container_id)
-        self.files.pop(container_id, None)
+        self._files.pop(container_id, None)
 
     async def survey(self) -> tuple[str, ...]:
-        return tuple(self.files.keys() | self._shm)
+        return tuple(self._files.keys() | self._shm)

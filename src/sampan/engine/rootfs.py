@@ -99,9 +99,15 @@ class Rootfs:
             async with self._registry.lock(container.id):
                 root, mounts = await self.mount(container)
             rows = tuple((m.source, m.target, m.read_only) for m in mounts if m.kind == "bind")
-            yield root, rows
+            yield root, (*rows, *self._small_files(container, {m.target for m in mounts}))
         finally:
             await asyncio.shield(self._close(container.id))
+
+    def _small_files(self, container: Container, taken: set[str]) -> Rows:
+        """Return /etc/hosts, /etc/hostname and /etc/resolv.conf as the container sees them, once it was started."""
+        read_only = container.spec.security.readonly_rootfs
+        files = self._machine.files(container.id).items()
+        return tuple((path, f"/etc/{name}", read_only) for name, path in files if f"/etc/{name}" not in taken)
 
     async def _close(self, container_id: str) -> None:
         self._open[container_id] -= 1

@@ -61,6 +61,16 @@ class Tree:
             self.close()
             failure.append(error)
 
+    def enter(self) -> None:
+        """Move the calling thread into the tree's namespace, for good: it must end with its work.
+
+        Only from inside does the kernel refuse to delete what something is mounted on; from outside the mounts would go,
+        the container's own too.
+        """
+        if self._namespace >= 0:
+            syscalls.unshare(syscalls.CLONE_FS)
+            syscalls.setns(self._namespace, syscalls.CLONE_NEWNS)
+
     def hold(self, fd: int) -> int:
         """Return `fd`, which will be closed with the tree."""
         self._held.append(fd)

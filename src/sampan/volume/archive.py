@@ -163,9 +163,11 @@ def _export_from(rootfs: str) -> Iterator[bytes]:
 
 
 def _write_in(rootfs: str, mounts: Rows, path: str, chunks: Iterator[bytes], owner: str, *, strict: bool) -> None:
+    """Unpack, in a thread that ends with it."""
     path = _absolute(path)
     try:
         with Tree(rootfs, mounts) as tree:
+            tree.enter()
             _check_target(tree.root_fd, path)
             ids = None
             if owner:
