@@ -27,6 +27,8 @@ class Connections:
     def plan(self, spec: ContainerSpec) -> tuple[Endpoint, ...]:
         """Return the places that a new container wishes for; raises `NotFound` for an unknown network."""
         mode = spec.network.mode or "default"
+        for link in spec.network.links:
+            self._registry.container(link.partition(":")[0])
         if spec.network_disabled:
             mode = "none"
         if mode.startswith("container:"):

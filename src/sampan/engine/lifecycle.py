@@ -15,13 +15,14 @@ from msgspec.structs import replace
 
 from sampan.base import log
 from sampan.base.clock import Clock
-from sampan.base.errors import Conflict, Exhausted, NotFound, NotModified, RuntimeFailed, SampanError
+from sampan.base.errors import Conflict, Exhausted, NotFound, NotModified, RuntimeFailed, SampanError, Unavailable
 from sampan.engine.connections import Connections
 from sampan.engine.events import Events
 from sampan.engine.health import HealthMonitor
 from sampan.engine.machine import Machine
 from sampan.engine.pending import Attachments
 from sampan.engine.plan import log_limits, parse_signal, restart_delay
+from sampan.engine.port import Waiter
 from sampan.engine.registry import Registry, delete
 from sampan.engine.rootfs import Rootfs
 from sampan.engine.tasks import Tasks
@@ -35,6 +36,7 @@ from sampan.store.port import Write
 
 _log = log.get("engine")
 _STOP_TIMEOUT_S = 10
+_KILL_TIMEOUT_S = 10
 _RUNNING = (Phase.RUNNING, Phase.PAUSED)
 
 
@@ -402,7 +404,7 @@ class Lifecycle:
                 return
             ended = self._waiters.add(container_id, "next-exit")
             await self._signal_thawed(await self._mark_stopped(container), parse_signal("KILL"))
-        await ended.result()
+        await self._gone(ended, container)
 
     async def kill(self, reference: str, signal: str = "KILL") -> None:
         """Send a signal now. KILL and the stop signal count as a stop by the user."""
@@ -424,7 +426,17 @@ class Lifecycle:
                 self.emit("kill", container, signal=str(number))
                 await self._ignore_gone(self._runtime.signal(container.id, number))
         if ended is not None:
-            await ended.result()
+            await self._gone(ended, container)
+
+    async def _gone(self, ended: Waiter, container: Container) -> None:
+        """Return when a killed container has ended; a process that the kernel holds does not hold the caller."""
+        try:
+            await asyncio.wait_for(ended.result(), _KILL_TIMEOUT_S)
+        except TimeoutError:
+            raise Unavailable(
+                f"container {container.short_id} has not ended {_KILL_TIMEOUT_S} s after SIGKILL: a process of it may hang "
+                "in the kernel (a dead disk or NFS server?); try again later"
+            ) from None
 
     async def restart(self, reference: str, *, signal: str = "", timeout_s: int | None = None) -> None:
         """Stop when it runs, then start."""
