@@ -174,7 +174,10 @@ async def test_a_reader_that_leaves_closes_everything(archive, root):
             await anext(chunks)
         await chunks.aclose()
         del chunks
-        await asyncio.sleep(0)  # the loop lets go of the last answer
+    for _ in range(100):  # the loop and the threads let go of the last answer
+        if len(os.listdir("/proc/self/fd")) == before:
+            return
+        await asyncio.sleep(0.01)
     assert len(os.listdir("/proc/self/fd")) == before
 
 

@@ -71,6 +71,7 @@ class Recovery:
         for container, exited in ended:
             async with self._registry.lock(container.id):
                 await self._lifecycle.ended(container, exited)
+        await self._registry.durable()  # the sweep deletes the monitors' records of these ends
         await self._sweep(found)
         await self._images.reconcile()
         await self._settle_volumes(fresh=fresh)

@@ -114,6 +114,10 @@ class Registry:
         self.show_container(container)
         return self._records.commit(put(container))
 
+    async def durable(self) -> None:
+        """Return when everything recorded until now is durable."""
+        await self._records.commit()
+
     def show_container(self, container: Container) -> None:
         """Make visible what is durable, or will be without fail."""
         before = self.containers.get(container.id)
