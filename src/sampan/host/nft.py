@@ -8,10 +8,13 @@ from __future__ import annotations
 import ctypes
 import functools
 import json
+import os
+import shutil
 import threading
 from typing import Any
 
 from sampan.base.errors import Unavailable
+from sampan.host import process
 from sampan.spec import nftables
 
 
@@ -23,6 +26,7 @@ class Nft:
     """One libnftables handle."""
 
     def __init__(self) -> None:
+        _survive()
         self._library = _library()
         self._context = self._library.nft_ctx_new(nftables.NFT_CTX_DEFAULT)
         if not self._context:
@@ -82,6 +86,26 @@ def mine() -> Nft:
     if handle is None:
         handle = _local.handle = Nft()
     return handle
+
+
+def _survive() -> None:
+    """Let a child read the rules first: libnftables 1.0 crashes on sets that a newer nft described.
+
+    Raises:
+        Unavailable: it crashed.
+    """
+    found = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin")
+    if found is None:
+        return
+    pid, pidfd = process.spawn([found, "list", "tables"], env={"LC_ALL": "C"})
+    os.close(pidfd)
+    _, status = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(status):
+        raise Unavailable(
+            f"this machine's nftables dies (signal {os.WTERMSIG(status)}) when it reads the rules that are loaded, and so "
+            "would this daemon: a newer nft, perhaps in a container with the host's network, made a set that it cannot "
+            "read. Upgrade nftables and libnftables1, or remove that table with the nft that made it"
+        )
 
 
 @functools.cache
