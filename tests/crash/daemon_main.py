@@ -16,6 +16,7 @@ import sys
 from types import FrameType
 
 from sampan.base import crash
+from sampan.cmd import engine as _preloaded  # noqa: F401  (before the fork, not after each)
 from sampan.cmd.daemon import main
 
 _ended: dict[int, int] = {}

@@ -10,7 +10,7 @@ import select
 import signal
 
 from sampan.base.errors import NotFound
-from sampan.cmd.daemon import tag_of
+from sampan.cmd.identity import tag_of
 from sampan.cmd.settings import DaemonSettings
 from sampan.host import process
 from sampan.host.cgroup import Group, Hierarchies

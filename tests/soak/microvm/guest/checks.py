@@ -437,12 +437,14 @@ def test_nothing_is_left(world):
     assert children(world) == []
 
 
-def test_purge_takes_the_daemons_group_away(world):
+def test_purge_takes_what_runs_and_the_daemons_group_away(world):
+    box = world.start("crun")
+    pid = box.state["Pid"]
     world.daemon.stop()
-    group = CGROUPS / f"sampan-{world.tag}"
-    assert group.exists()
+    assert box.group.exists()
     world.sampan("down", "--purge", "--yes", *world.daemon.roots)
-    assert not group.exists()
+    assert not os.path.exists(f"/proc/{pid}")
+    assert not box.group.parent.exists()
 
 
 def children(world: World) -> list[str]:
