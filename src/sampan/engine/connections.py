@@ -10,7 +10,7 @@ from sampan.base.errors import Conflict
 from sampan.engine.machine import Machine
 from sampan.engine.plan import dns_names, render_hosts, render_resolv
 from sampan.engine.registry import Registry
-from sampan.model.container import Container, ContainerSpec, Endpoint, EndpointSpec, PortBinding
+from sampan.model.container import Container, ContainerSpec, Endpoint, EndpointSpec, PortBinding, with_state
 from sampan.model.network import Network
 from sampan.network.port import Attachment, NetworkDriver
 
@@ -209,3 +209,14 @@ def attachment_of(container: Container) -> Attachment:
         endpoints=state.endpoints,
         ports=state.ports,
     )
+
+
+def detached(container: Container) -> Container:
+    """Return the container with no process and no place on any network, but with its wishes to be on them."""
+    endpoints = tuple(
+        replace(
+            e, endpoint_id="", gateway="", ipv4="", ipv4_prefix=0, gateway6="", ipv6="", ipv6_prefix=0, mac="", slot=""
+        )
+        for e in container.state.endpoints
+    )
+    return with_state(container, pid=0, pid_start_ticks=0, endpoints=endpoints, ports=(), sandbox_key="")

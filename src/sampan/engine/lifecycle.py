@@ -11,12 +11,10 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from msgspec.structs import replace
-
 from sampan.base import log
 from sampan.base.clock import Clock
 from sampan.base.errors import Conflict, Exhausted, NotFound, NotModified, RuntimeFailed, SampanError, Unavailable
-from sampan.engine.connections import Connections
+from sampan.engine.connections import Connections, detached
 from sampan.engine.events import Events
 from sampan.engine.health import HealthMonitor
 from sampan.engine.machine import Machine
@@ -204,7 +202,7 @@ class Lifecycle:
         self._attachments.fail(container.id)
         code = error.exit_code if isinstance(error, RuntimeFailed) else 128
         text = str(error) if isinstance(error, SampanError) else f"start was interrupted: {error!r}"
-        failed = _detached(
+        failed = detached(
             move(
                 container,
                 Phase.CREATED if not container.state.started_at_ns else Phase.EXITED,
@@ -274,7 +272,7 @@ class Lifecycle:
 
     def _record_end(self, gone: Container, volumes: tuple[Volume, ...], *, removing: bool) -> asyncio.Future[None]:
         if not removing:
-            return self._registry.record(_detached(gone))
+            return self._registry.record(detached(gone))
         self._registry.hide(*volumes)
         return self._registry.erase(gone, *map(delete, volumes))
 
@@ -556,14 +554,3 @@ def _attached(attachment: Attachment) -> dict[str, Any]:
         "ports": attachment.ports,
         "sandbox_key": attachment.sandbox_key,
     }
-
-
-def _detached(container: Container) -> Container:
-    """Return the container with no process and no place on any network, but with its wishes to be on them."""
-    endpoints = tuple(
-        replace(
-            e, endpoint_id="", gateway="", ipv4="", ipv4_prefix=0, gateway6="", ipv6="", ipv6_prefix=0, mac="", slot=""
-        )
-        for e in container.state.endpoints
-    )
-    return with_state(container, pid=0, pid_start_ticks=0, endpoints=endpoints, ports=(), sandbox_key="")

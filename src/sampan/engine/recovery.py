@@ -9,7 +9,7 @@ import asyncio
 
 from sampan.base import log
 from sampan.base.clock import Clock
-from sampan.engine.connections import Connections, attachment_of
+from sampan.engine.connections import Connections, attachment_of, detached
 from sampan.engine.lifecycle import Lifecycle
 from sampan.engine.machine import Machine
 from sampan.engine.plan import starts_with_engine
@@ -116,9 +116,7 @@ class Recovery:
 
     async def _put_back(self, container: Container) -> None:
         before = Phase.EXITED if container.state.started_at_ns else Phase.CREATED
-        await self._registry.save(
-            move(container, before, endpoints=self._connections.plan(container.spec), ports=(), sandbox_key="")
-        )
+        await self._registry.save(detached(move(container, before)))
 
     async def _sweep(self, found: dict[str, Found]) -> None:
         """Remove whatever the host has of containers that are not known or do not run."""

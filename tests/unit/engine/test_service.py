@@ -18,10 +18,12 @@ from sampan.model.container import (
     Process,
     Resources,
     RestartPolicy,
+    move,
 )
 from sampan.model.network import Network
 from sampan.model.volume import Volume
 from sampan.runtime.port import ExecSpec
+from sampan.store.port import Write
 from unit.engine.memory_engine import World
 
 
@@ -350,3 +352,20 @@ async def test_a_start_that_finds_no_port_ends_the_wait_of_an_auto_removed_conta
         assert "port is already allocated" in (await removed.result()).error
     with pytest.raises(NotFound):
         engine.container(made.id)
+
+
+async def test_a_start_that_was_cut_keeps_its_wishes_and_blocks_no_start_of_the_engine(world):
+    engine = world.engine()
+    await engine.open()
+    await engine.create_network(Network(id="", name="shop"))
+    made, _ = await engine.create(spec("sleep", "100", network=NetworkSpec(mode="shop")), "web")
+    engine._registry.record(move(engine.container("web"), Phase.STARTING))
+    shop = engine.network("shop")
+    engine._registry.hide(shop)
+    world.records.commit_blocking(Write("network", shop.id, None))
+    again = await reopened(world, engine)
+    state = again.container(made.id).state
+    assert (state.phase, [endpoint.network_name for endpoint in state.endpoints]) == (Phase.CREATED, ["shop"])
+    with pytest.raises(NotFound, match=r"network .* not found"):
+        await again.start("web")
+    await again.close()
