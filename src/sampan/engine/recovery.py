@@ -85,7 +85,7 @@ class Recovery:
         """Adopt a container that runs; return how it ended when it did meanwhile; put back a start that was cut."""
         phase = container.state.phase
         if phase is Phase.STARTING:
-            if found is None or not found.started:
+            if found is None or not (found.started or found.ending):
                 await self._put_back(container)
                 return None
             container = await self._registry.save(
@@ -101,7 +101,7 @@ class Recovery:
             return None
         self._connections.adopt(container)
         if found is None or not self._same_process(container, found):
-            return (found.exit if found else None) or LOST
+            return LOST
         if found.exit is not None:
             return found.exit
         await self._runtime.adopt(container)
@@ -109,9 +109,14 @@ class Recovery:
         return None
 
     def _same_process(self, container: Container, found: Found) -> bool:
-        return found.exit is not None or (found.pid, found.pid_start_ticks) == (
-            container.state.pid,
-            container.state.pid_start_ticks,
+        return (
+            found.exit is not None
+            or found.ending
+            or (found.pid, found.pid_start_ticks)
+            == (
+                container.state.pid,
+                container.state.pid_start_ticks,
+            )
         )
 
     async def _put_back(self, container: Container) -> None:

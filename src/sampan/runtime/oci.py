@@ -490,6 +490,8 @@ class OciRuntime:
         record = files.exit_code()
         pid = files.container_pid()
         here = process.stat(pid) if group.holds(pid) else None
+        if record is None and here is None:
+            record = files.exit_code()  # it may have ended between the two looks
         started = bool(record) or (here is not None and self.inventory.started(container_id, pid))
         return Found(
             container_id=container_id,
@@ -504,6 +506,7 @@ class OciRuntime:
             if record
             else None,
             started=started,
+            ending=pid > 0 and here is None and record is None and monitor_pid > 0,
         )
 
     def _listing(self, directory: str) -> list[str]:

@@ -87,6 +87,8 @@ def failure(output: str, program: str) -> Failure:
     127 is "not found", 126 "cannot be invoked"; docker's client reads the same from the words.
     """
     text = _messages(output) or "the runtime said nothing"
+    if not program:  # an update or a pause: its words are about no program
+        return Failure(text, 125)
     lower = text.lower()
     if match := _NOT_FOUND.search(text):
         return Failure(f'exec: "{match[1] or match[2]}": executable file not found in $PATH', 127)

@@ -170,6 +170,7 @@ class Found(Struct, frozen=True, kw_only=True):
     monitor_pid: int = 0
     exit: Exit | None = None  # the monitor's record, when it ended
     started: bool = False  # the user's program runs (or ran): `start` took effect
+    ending: bool = False  # its process is gone, and its monitor is about to record how
 
 
 class Runtime(Protocol):
