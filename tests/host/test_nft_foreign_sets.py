@@ -61,6 +61,26 @@ def try_a_handle():
         print("worked")
 
 
+def test_a_handles_socket_is_kept_from_children():
+    from sampan.host.nft import Nft
+
+    handle = Nft()
+    try:
+        sockets = [fd for fd in map(int, os.listdir("/proc/self/fd")) if fd > 2 and _is_netlink(fd)]
+        assert sockets
+        assert not any(os.get_inheritable(fd) for fd in sockets)
+    finally:
+        handle.close()
+
+
+def _is_netlink(fd):
+    try:
+        with socket.socket(fileno=os.dup(fd)) as opened:
+            return opened.family == socket.AF_NETLINK
+    except OSError:
+        return False
+
+
 def test_the_daemon_is_told_and_does_not_die():
     done = subprocess.run(
         ["unshare", "-n", sys.executable, os.path.abspath(__file__)], capture_output=True, text=True, check=False

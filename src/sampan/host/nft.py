@@ -5,11 +5,13 @@ A handle's socket belongs to the network namespace of the thread that made it, a
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import json
 import os
 import shutil
+import stat
 import threading
 from typing import Any
 
@@ -31,6 +33,7 @@ class Nft:
         self._context = self._library.nft_ctx_new(nftables.NFT_CTX_DEFAULT)
         if not self._context:
             raise Unavailable("libnftables gave no handle: is nf_tables in the kernel, and are we root?")
+        _keep_from_children()
         self._library.nft_ctx_buffer_output(self._context)
         self._library.nft_ctx_buffer_error(self._context)
 
@@ -86,6 +89,14 @@ def mine() -> Nft:
     if handle is None:
         handle = _local.handle = Nft()
     return handle
+
+
+def _keep_from_children() -> None:
+    """Mark open sockets close-on-exec: the library's own is not, and a monitor would hold it as long as its container."""
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the listing's own descriptor is gone, others may go meanwhile
+            if int(name) > 2 and os.get_inheritable(int(name)) and stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                os.set_inheritable(int(name), False)
 
 
 def _survive() -> None:
