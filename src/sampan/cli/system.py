@@ -27,7 +27,7 @@ def info(client: Client, given: Given) -> int:
     for name in _INFO:
         print(f"{name:<20} {found.get(name, '')}")
     for warning in found.get("Warnings") or ():
-        print(f"WARNING: {warning}")
+        print(warning)
     return 0
 
 

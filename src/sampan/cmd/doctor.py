@@ -205,7 +205,7 @@ async def _runtimes(settings: DaemonSettings, directory: str) -> list[Finding]:
         Finding(OK, f"{name} {version} ({info.runtimes[name]})") for name, version in sorted(info.versions.items())
     ]
     found.append(Finding(OK, f"{info.default} is the default; monitor conmon {info.monitor_version}"))
-    found += [Finding(WARN, text.removeprefix("WARNING: ").partition(": install")[0], _NEWER) for text in info.warnings]
+    found += [Finding(WARN, text.partition(": install")[0], _NEWER) for text in info.warnings]
     return found
 
 

@@ -226,5 +226,5 @@ def _status(settings: DaemonSettings) -> int:
     print(f"containers: {info['ContainersRunning']} running of {info['Containers']}; images: {info['Images']}")
     print(f"data: {settings.data_root}; default runtime: {info['DefaultRuntime']}; cgroups: v{info['CgroupVersion']}")
     for warning in info.get("Warnings") or ():
-        print(f"WARNING: {warning}")
+        print(warning)
     return 0

@@ -668,7 +668,7 @@ class ContainerEngine:
             runtime=runtime,
             backing_filesystem=facts.backing_filesystem,
             labels=settings.labels,
-            warnings=(*runtime.warnings, *self._parts.network.warnings()),
+            warnings=self._parts.network.warnings(),
             started_at_ns=self._started_at_ns,
             registry_mirrors=settings.registry_mirrors,
             insecure_registries=settings.insecure_registries,

@@ -41,7 +41,7 @@ def warnings(kind: str, version: str, package_version: str = "") -> tuple[str, .
     for name, ranges, text in _ADVISORIES:
         hit = any(low <= numbers < high for low, high in ranges) if numbers else False
         if name == kind and hit and not _fixed(kind, package_version, text):
-            found.append(f"WARNING: {kind} {version} has known container escapes, {text}: install a newer {kind}")
+            found.append(f"{kind} {version} has known container escapes, {text}: install a newer {kind}")
     return tuple(found)
 
 

@@ -120,7 +120,7 @@ def render_info(info: HostInfo, counts: Mapping[str, int], images: int, now_ns: 
         "DefaultAddressPools": [{"Base": base, "Size": size} for base, size in info.default_address_pools],
         "FirewallBackend": {"Driver": "nftables"},
         "CDISpecDirs": [],
-        "Warnings": [*runtime.warnings, *info.warnings] or None,
+        "Warnings": [f"WARNING: {text}" for text in (*runtime.warnings, *info.warnings)] or None,
     }
 
 
