@@ -33,11 +33,14 @@ while True:
             os.symlink(target, "tmp-link"); os.rename("swap", "aside"); os.rename("tmp-link", "swap")
             os.unlink("swap"); os.rename("aside", "swap")
         except OSError:  # what was written made another `swap`
-            if os.path.isdir("aside"):
-                shutil.rmtree("swap", ignore_errors=True)
-                os.path.islink("swap") and os.unlink("swap")
-                os.path.islink("tmp-link") and os.unlink("tmp-link")
-                os.path.exists("swap") or os.rename("aside", "swap")
+            try:
+                if os.path.isdir("aside"):
+                    shutil.rmtree("swap", ignore_errors=True)
+                    os.path.islink("swap") and os.unlink("swap")
+                    os.path.islink("tmp-link") and os.unlink("tmp-link")
+                    os.path.exists("swap") or os.rename("aside", "swap")
+            except OSError:
+                continue  # and another meanwhile: mended at the next turn
 """
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import statistics
 import subprocess
 import sys
 
@@ -45,4 +44,5 @@ def test_version_takes_at_most_60_ms_of_cpu():
         subprocess.run([command, "-H", "unix:///nonexistent", "version"], stdout=subprocess.DEVNULL, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         costs.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert statistics.median(costs) <= 0.060, costs
+    # The same work costs more CPU time while its hyperthread's sibling is busy: the least of nine is the work itself.
+    assert min(costs) <= 0.060, costs
