@@ -32,7 +32,7 @@ from sampan.network.ruleset import Forward
 T = TypeVar("T")
 
 _HAS_PROCESS = (Phase.RUNNING, Phase.PAUSED)
-_ON_THE_WAY = (Phase.STARTING, Phase.REMOVING, Phase.RESTARTING, Phase.DEAD)
+_ON_THE_WAY = (Phase.STARTING, Phase.RESTARTING)
 """Phases in which a container may or may not have its things on the host."""
 
 

@@ -93,8 +93,6 @@ class Lifecycle:
             raise NotModified(f"container {container.short_id} is already running")
         if phase is Phase.PAUSED:
             raise Conflict("cannot start a paused container, try unpause instead")
-        if phase in (Phase.REMOVING, Phase.DEAD):
-            raise Conflict("container is marked for removal and cannot be started")
         await self._teardowns.wait(container.id)
         starting = container
         try:

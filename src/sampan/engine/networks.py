@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_interface
+
 from msgspec.structs import replace
 
 from sampan.base.clock import Clock
@@ -190,8 +192,6 @@ class Networks:
 
 
 def _subnet(address: str, prefix: str) -> str:
-    from ipaddress import ip_interface
-
     try:
         return str(ip_interface(f"{address}/{prefix or 16}").network)
     except ValueError as error:

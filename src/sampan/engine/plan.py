@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from sampan.base.errors import InvalidArgument
 from sampan.model.container import (
     Container,
@@ -250,8 +252,6 @@ def _target(path: str) -> str:
 
 
 def _at(mount: MountSpec, target: str) -> MountSpec:
-    from msgspec.structs import replace
-
     return mount if mount.target == target else replace(mount, target=target)
 
 

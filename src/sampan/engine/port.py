@@ -157,7 +157,7 @@ class Engine(Protocol):
         """
         ...
 
-    async def start(self, reference: str, detach_keys: str = "") -> None:
+    async def start(self, reference: str) -> None:
         """Raises `NotModified` when it runs already."""
         ...
 
@@ -260,13 +260,11 @@ class Engine(Protocol):
         self, reference: str, credentials: Credentials | None, platform: str = ""
     ) -> AsyncIterator[Progress]: ...
 
-    async def remove_image(
-        self, reference: str, *, force: bool, prune_parents: bool
-    ) -> tuple[tuple[str, str], ...]: ...
+    async def remove_image(self, reference: str, *, force: bool) -> tuple[tuple[str, str], ...]: ...
 
     async def prune_images(self, filters: Filters) -> tuple[tuple[tuple[str, str], ...], int]: ...
 
-    def list_images(self, filters: Filters, *, all: bool = False) -> tuple[Image, ...]: ...  # noqa: A002
+    def list_images(self, filters: Filters) -> tuple[Image, ...]: ...
 
     # networks
     async def create_network(self, wanted: Network) -> tuple[Network, str]:

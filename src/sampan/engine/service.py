@@ -277,7 +277,7 @@ class ContainerEngine:
             return set()
         return {i.id for i in self.images.list() if i.layers[: len(base.layers)] == base.layers} | {base.id}
 
-    async def start(self, reference: str, detach_keys: str = "") -> None:
+    async def start(self, reference: str) -> None:
         self._parts.runtime.expect()
         await self._lifecycle.start(reference)
 
@@ -337,7 +337,7 @@ class ContainerEngine:
     def wait(self, reference: str, condition: str = "not-running") -> Waiter:
         container = self._registry.container(reference)
         waiter = self._waiters.add(container.id, condition or "not-running")
-        idle = container.state.phase in (Phase.CREATED, Phase.EXITED, Phase.DEAD)
+        idle = container.state.phase in (Phase.CREATED, Phase.EXITED)
         if waiter.condition == "not-running" and idle:
             waiter.resolve(Exit(code=container.state.exit_code, error=container.state.error))
         return waiter
@@ -441,7 +441,7 @@ class ContainerEngine:
         check_keys(filters, {"until", "label", "label!"})
         removed, freed = [], 0
         for container in list(self._registry.containers.values()):
-            idle = container.state.phase in (Phase.CREATED, Phase.EXITED, Phase.DEAD)
+            idle = container.state.phase in (Phase.CREATED, Phase.EXITED)
             if idle and match_labels(filters, container.spec.labels):
                 freed += await self._parts.snapshotter.size_bytes(container.id)
                 await self.remove(container.id)
@@ -561,7 +561,7 @@ class ContainerEngine:
             users[container.spec.image_id] = (*users.get(container.spec.image_id, ()), container.id)
         return users
 
-    async def remove_image(self, reference: str, *, force: bool, prune_parents: bool) -> tuple[tuple[str, str], ...]:
+    async def remove_image(self, reference: str, *, force: bool) -> tuple[tuple[str, str], ...]:
         image = self.images.get(reference)
         running = [c for c in self._registry.containers.values() if c.spec.image_id == image.id and c.running]
         last_name = len(image.tags) + len(image.digests) <= 1 or image.id.removeprefix("sha256:").startswith(
@@ -587,7 +587,7 @@ class ContainerEngine:
         self._tell_image_rows(rows)
         return rows, freed
 
-    def list_images(self, filters: Filters, *, all: bool = False) -> tuple[Image, ...]:  # noqa: A002
+    def list_images(self, filters: Filters) -> tuple[Image, ...]:
         return select_images(self.images.list(), filters, self.images.get)
 
     # --- networks -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from sampan.base.clock import Clock
 from sampan.base.errors import Conflict, NotFound
 from sampan.base.ids import IdSource
@@ -35,8 +37,6 @@ class VolumeService:
 
     async def create(self, wanted: Volume) -> Volume:
         """Make a volume, or return the one that has this name already."""
-        from msgspec.structs import replace
-
         known = self._registry.volumes.get(wanted.name)
         if known is not None:
             if wanted.options and wanted.options != known.options:

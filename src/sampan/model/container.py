@@ -13,7 +13,7 @@ import msgspec
 
 
 class Phase(StrEnum):
-    """Where a container is in its life. See `TRANSITIONS`."""
+    """Where a container is in its life. See `TRANSITIONS`. A removal has no phase: it is the record's end."""
 
     CREATED = "created"
     STARTING = "starting"  # durable intent of a start; recovery turns it into RUNNING or back
@@ -21,19 +21,15 @@ class Phase(StrEnum):
     PAUSED = "paused"
     RESTARTING = "restarting"  # exited; the restart policy starts it again at `restart_at_ns`
     EXITED = "exited"
-    REMOVING = "removing"  # durable intent of a removal; recovery finishes it
-    DEAD = "dead"  # removal failed; what is left is named in `error`
 
 
 TRANSITIONS: dict[Phase, frozenset[Phase]] = {
-    Phase.CREATED: frozenset({Phase.STARTING, Phase.REMOVING}),
-    Phase.STARTING: frozenset({Phase.RUNNING, Phase.CREATED, Phase.EXITED, Phase.RESTARTING, Phase.REMOVING}),
-    Phase.RUNNING: frozenset({Phase.PAUSED, Phase.EXITED, Phase.RESTARTING, Phase.REMOVING}),
-    Phase.PAUSED: frozenset({Phase.RUNNING, Phase.EXITED, Phase.RESTARTING, Phase.REMOVING}),
-    Phase.RESTARTING: frozenset({Phase.STARTING, Phase.EXITED, Phase.REMOVING}),
-    Phase.EXITED: frozenset({Phase.STARTING, Phase.REMOVING}),
-    Phase.REMOVING: frozenset({Phase.DEAD}),
-    Phase.DEAD: frozenset({Phase.REMOVING}),
+    Phase.CREATED: frozenset({Phase.STARTING}),
+    Phase.STARTING: frozenset({Phase.RUNNING, Phase.CREATED, Phase.EXITED, Phase.RESTARTING}),
+    Phase.RUNNING: frozenset({Phase.PAUSED, Phase.EXITED, Phase.RESTARTING}),
+    Phase.PAUSED: frozenset({Phase.RUNNING, Phase.EXITED, Phase.RESTARTING}),
+    Phase.RESTARTING: frozenset({Phase.STARTING, Phase.EXITED}),
+    Phase.EXITED: frozenset({Phase.STARTING}),
 }
 """The legal moves. Everything that changes a phase goes through `move`."""
 

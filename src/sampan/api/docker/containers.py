@@ -63,7 +63,7 @@ async def start(call: Call) -> web.StreamResponse:
     if call.query.get("checkpoint"):
         raise InvalidArgument("checkpoints are not supported by Sampan")
     parse_keys(call.query.get("detachKeys", ""))
-    await call.engine.start(call.name, call.query.get("detachKeys", ""))
+    await call.engine.start(call.name)
     return call.empty()
 
 

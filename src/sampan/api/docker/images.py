@@ -19,7 +19,7 @@ _NO_VIRTUAL_SIZE_VERSION = (1, 44)
 
 
 async def list_all(call: Call) -> web.StreamResponse:
-    found = call.engine.list_images(query.filters(call.query), all=query.flag(call.query, "all"))
+    found = call.engine.list_images(query.filters(call.query))
     users: dict[str, int] = {}
     for container in call.engine.containers(all=True):
         users[container.spec.image_id] = users.get(container.spec.image_id, 0) + 1
@@ -143,9 +143,7 @@ async def tag(call: Call) -> web.StreamResponse:
 
 
 async def remove(call: Call) -> web.StreamResponse:
-    rows = await call.engine.remove_image(
-        call.name, force=query.flag(call.query, "force"), prune_parents=not query.flag(call.query, "noprune")
-    )
+    rows = await call.engine.remove_image(call.name, force=query.flag(call.query, "force"))
     return call.json(render.render_removed(rows))
 
 

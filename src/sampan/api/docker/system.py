@@ -48,7 +48,7 @@ async def disk_usage(call: Call) -> web.StreamResponse:
     rendered = render_disk_usage(
         await engine.disk_usage(),
         kinds,
-        images=engine.list_images(Filters(), all=True),
+        images=engine.list_images(Filters()),
         containers=engine.containers(all=True),
         volumes=engine.volumes(),
         now_ns=call.clock.now_ns(),

@@ -77,8 +77,6 @@ def test_human_duration(seconds, text):
         (made(Phase.PAUSED, started_at_ns=NOW - 60 * S), "Up About a minute (Paused)"),
         (made(Phase.EXITED, exit_code=1, finished_at_ns=NOW - 2 * S), "Exited (1) 2 seconds ago"),
         (made(Phase.RESTARTING, exit_code=3, finished_at_ns=NOW - 5 * S), "Restarting (3) 5 seconds ago"),
-        (made(Phase.REMOVING), "Removal In Progress"),
-        (made(Phase.DEAD), "Dead"),
     ],
 )
 def test_status_text(container, text):

@@ -43,7 +43,7 @@ def render_state(container: Container) -> Json:
         "Paused": state.phase is Phase.PAUSED,
         "Restarting": state.phase is Phase.RESTARTING,
         "OOMKilled": state.oom_killed,
-        "Dead": state.phase is Phase.DEAD,
+        "Dead": False,
         "Pid": state.pid if container.running else 0,
         "ExitCode": state.exit_code,
         "Error": state.error,
@@ -78,10 +78,6 @@ def status_text(container: Container, now_ns: int) -> str:
     phase = state.phase
     if phase in (Phase.CREATED, Phase.STARTING):
         return "Created"
-    if phase is Phase.REMOVING:
-        return "Removal In Progress"
-    if phase is Phase.DEAD:
-        return "Dead"
     ago = human_duration(now_ns - state.finished_at_ns)
     if phase is Phase.RESTARTING:
         return f"Restarting ({state.exit_code}) {ago} ago"
