@@ -1,7 +1,4 @@
-"""hundred: 100 long-running containers started one after another; memory-100: what the daemon and monitors then hold.
-
-A sample is a whole hundred, so there are few of them.
-"""
+"""hundred: 100 long-running containers started one after another; memory-100: what the daemon and monitors then hold."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from bench.session import Session
 from bench.stats import rounds
 
 COUNT, QUICK_COUNT = 100, 5
-ROUNDS = 3
+ROUNDS = 20
 
 
 def measure(session: Session) -> list[Result]:

@@ -1,0 +1,1 @@
+"""The Kubernetes facade: HTTP to verbs on stored objects."""

@@ -1,0 +1,42 @@
+"""Access: the ports of who asks (authentication) and whether they may (authorization)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from sampan.api.kube.request import Request, User
+
+
+class Attempt(NamedTuple):
+    """What is asked for, in the terms of authorization. Spec: authorization.k8s.io/v1 ResourceAttributes."""
+
+    user: User
+    verb: str  # get, list, watch, create, update, patch, delete, deletecollection; lower-case method for a path
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""  # of a request that names no resource; "" otherwise
+
+
+class Decision(NamedTuple):
+    allowed: bool
+    reason: str = ""
+
+
+class Authenticator(Protocol):
+    async def authenticate(self, request: Request) -> User:
+        """Return who asks; `ANONYMOUS` where no credentials came.
+
+        Raises:
+            ApiError: 401, credentials came and are not good.
+        """
+        ...
+
+
+class Authorizer(Protocol):
+    def authorize(self, attempt: Attempt) -> Decision:
+        """Decide, from what is held in memory: no await on the way of every request."""
+        ...

@@ -1,0 +1,1 @@
+"""The revisioned key-value store under the Kubernetes API: port, memory, sqlite, etcd."""
