@@ -1,0 +1,1 @@
+"""Tables: what `kubectl get` shows of each kind. `printers.py` lists all of them; `table.py` makes the answers."""
