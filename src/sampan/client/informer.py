@@ -1,0 +1,130 @@
+"""Informer: a local, current copy of all objects of one resource, by list and watch, and a word about each change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from sampan.base import log
+from sampan.base.errors import SampanError
+from sampan.client.port import Client, Ref
+from sampan.kube import object as objects
+from sampan.kube.object import Object
+from sampan.kube.status import ApiError
+
+_log = log.get("client")
+
+_FIRST_DELAY_S, _LAST_DELAY_S = 0.05, 10.0
+
+
+class Key(NamedTuple):
+    namespace: str
+    name: str
+
+
+Listener = Callable[[Object | None, Object | None], None]
+"""`listener(old, new)`: old is None for a new object, new is None for one that is gone."""
+
+
+class Informer:
+    """Reads are plain calls; what they return is shared: do not change it."""
+
+    def __init__(
+        self, client: Client, ref: Ref, *, keep: Callable[[Object], Object] | None = None, **query: str
+    ) -> None:
+        """`keep`: what to hold of an object, to save memory. `query`: selectors, and such."""
+        self.ref = ref
+        self._client = client
+        self._keep = keep or _whole
+        self._query = query
+        self._objects: dict[Key, Object] = {}
+        self._listeners: list[Listener] = []
+        self._task: asyncio.Task[None] | None = None
+        self._synced = asyncio.Event()
+
+    def on_change(self, listener: Listener) -> None:
+        """Call `listener` for everything that is there, and for each change from then on."""
+        self._listeners.append(listener)
+        for obj in list(self._objects.values()):
+            listener(None, obj)
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"informer {self.ref.plural}")
+
+    async def synced(self) -> None:
+        """Return when everything was read once."""
+        await self._synced.wait()
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def get(self, namespace: str, name: str) -> Object | None:
+        return self._objects.get(Key(namespace, name))
+
+    def __iter__(self) -> Iterator[Object]:
+        return iter(list(self._objects.values()))
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    async def _run(self) -> None:
+        delay_s = _FIRST_DELAY_S
+        version = ""
+        while True:
+            try:
+                version = version or await self._list()
+                version = await self._follow(version)
+                delay_s = _FIRST_DELAY_S
+            except ApiError as error:
+                version = "" if error.code == 410 else version
+                _log.info("watch of %s: %s", self.ref.plural, error)
+            except SampanError as error:
+                _log.info("watch of %s: %s", self.ref.plural, error)
+            except Exception:
+                version = ""
+                _log.exception("the informer of %s reads everything again", self.ref.plural)
+            await asyncio.sleep(delay_s)
+            delay_s = min(_LAST_DELAY_S, delay_s * 2)
+
+    async def _list(self) -> str:
+        found = await self._client.list(self.ref, **self._query)
+        before = self._objects
+        self._objects = {}
+        for obj in found.items:
+            self._put(obj, before.pop(_key(obj), None))
+        for gone in before.values():
+            self._tell(gone, None)
+        self._synced.set()
+        return found.resource_version
+
+    async def _follow(self, version: str) -> str:
+        """Take in changes after a version until the watch ends; returns the last version seen."""
+        async for event in self._client.watch(self.ref, version, **self._query):
+            version = objects.resource_version(event.object)
+            if event.type == "DELETED":
+                if (gone := self._objects.pop(_key(event.object), None)) is not None:
+                    self._tell(gone, None)
+            elif event.type != "BOOKMARK":
+                self._put(event.object, self._objects.get(_key(event.object)))
+        return version
+
+    def _put(self, obj: Object, old: Object | None) -> None:
+        kept = self._keep(obj)
+        self._objects[_key(obj)] = kept
+        if old is None or objects.resource_version(old) != objects.resource_version(obj):
+            self._tell(old, kept)
+
+    def _tell(self, old: Object | None, new: Object | None) -> None:
+        for listener in self._listeners:
+            listener(old, new)
+
+
+def _key(obj: Object) -> Key:
+    return Key(objects.namespace(obj), objects.name(obj))
+
+
+def _whole(obj: Object) -> Object:
+    return obj
