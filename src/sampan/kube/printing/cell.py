@@ -103,7 +103,7 @@ def selector(found: Any) -> str:
     """Return a label selector as kubectl's `-l` takes it. Spec: meta/v1 LabelSelector."""
     parts = [(key, f"{key}={value}") for key, value in mapping(found, "matchLabels").items()]
     for expression in items(found, "matchExpressions"):
-        key, operator = text(expression, "key"), expression.get("operator")
+        key, operator = text(expression, "key"), text(expression, "operator")
         if operator in _OPERATORS:
             parts.append((key, f"{key} {_OPERATORS[operator]} ({','.join(sorted(words(expression, 'values')))})"))
         elif operator in ("Exists", "DoesNotExist"):
