@@ -33,7 +33,7 @@ def plan_removal(image: Image, reference: str, name: str, *, force: bool, contai
     if name:
         left = [other for other in image.tags if other != name]
         if left or (name in image.digests and image.tags):
-            return Removal(names=(name,))
+            return Removal(names=(name, *_orphaned(image, name, left)))
         if containers and not force:
             raise Conflict(
                 f'conflict: unable to remove repository reference "{reference}" (must force) - container '
@@ -50,6 +50,14 @@ def plan_removal(image: Image, reference: str, name: str, *, force: bool, contai
             f"container {containers[0][:12]}"
         )
     return Removal(names=names, delete=not containers)
+
+
+def _orphaned(image: Image, name: str, left: list[str]) -> list[str]:
+    """Return the digest forms that go with the last tag of their repository."""
+    home = repository(name)
+    if name in image.digests or any(repository(tag) == home for tag in left):
+        return []
+    return [digest for digest in image.digests if repository(digest) == home]
 
 
 def repository(name: str) -> str:

@@ -112,3 +112,10 @@ def test_what_is_not_known_in_a_config_is_kept():
 )
 def test_times(ns, text):
     assert plan.rfc3339(ns) == text
+
+
+def test_the_last_tag_of_a_repository_takes_its_digests_along_and_no_others():
+    ours, theirs = "a@sha256:" + "d" * 64, "b@sha256:" + "d" * 64
+    tagged = image("a:1", "a:2", "b:1", digests=(ours, theirs))
+    assert plan.plan_removal(tagged, "a:1", "a:1", force=False, containers=()).names == ("a:1",)
+    assert plan.plan_removal(tagged, "b:1", "b:1", force=False, containers=()) == plan.Removal(names=("b:1", theirs))
