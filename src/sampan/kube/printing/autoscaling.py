@@ -6,7 +6,8 @@ from typing import Any
 
 from sampan.kube.object import Object, at
 from sampan.kube.printing.age import UNKNOWN
-from sampan.kube.printing.cell import AGE, NAME, NONE, UNSET, age, items, name, number, printer, shown, text
+from sampan.kube.printing.cell import AGE, NAME, NONE, UNSET, age, name, printer
+from sampan.kube.reading import items, number, shown, text
 from sampan.kube.strategy import Column, Printer
 
 SHOWN = 2

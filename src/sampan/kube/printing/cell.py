@@ -1,16 +1,13 @@
-"""What cells are made of: columns that many kinds share, and readings of an object that never raise.
-
-Objects may come from a patch that admission has not seen or from an older version of ourselves: a value of a wrong type is
-shown as if it were missing.
-"""
+"""What cells are made of: columns and readings that many kinds share. None of them raises, whatever the object is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sampan.kube.object import Object, at
 from sampan.kube.printing import age as ages
+from sampan.kube.reading import items, mapping, text, words
 from sampan.kube.strategy import Column, Printer
 
 NONE = "<none>"
@@ -26,45 +23,6 @@ TEMPLATE = (
     Column("Images", description="Images referenced by each container in the template.", priority=1),
 )
 SELECTOR = Column("Selector", description="Which pods are counted, by their labels.", priority=1)
-
-
-def text(obj: Any, *path: str, missing: str = "") -> str:
-    """Return the string below `path`; `missing` where it is empty, not there or no string."""
-    found = at(obj, *path)
-    return found if isinstance(found, str) and found else missing
-
-
-def number(obj: Any, *path: str) -> int:
-    """Return the whole number below `path`, 0 where there is none."""
-    found = at(obj, *path)
-    return found if isinstance(found, int) else 0
-
-
-def flag(obj: Any, *path: str, missing: bool = False) -> bool:
-    found = at(obj, *path)
-    return found if isinstance(found, bool) else missing
-
-
-def items(obj: Any, *path: str) -> list[dict[str, Any]]:
-    """Return the objects in the list below `path`."""
-    found = at(obj, *path)
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
-
-
-def words(obj: Any, *path: str) -> list[str]:
-    """Return the strings in the list below `path`."""
-    found = at(obj, *path)
-    return [item for item in found if isinstance(item, str)] if isinstance(found, list) else []
-
-
-def mapping(obj: Any, *path: str) -> Mapping[str, Any]:
-    found = at(obj, *path)
-    return found if isinstance(found, dict) else {}
-
-
-def shown(value: Any, missing: str) -> str:
-    """Return a quantity or an int-or-string as it is written; `missing` where there is none."""
-    return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else missing
 
 
 def name(obj: Object) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 from sampan.kube.object import Object, at
 from sampan.kube.printing import age as ages
-from sampan.kube.printing.cell import AGE, NAME, NONE, age, items, name, text
+from sampan.kube.printing.cell import AGE, NAME, NONE, age, name
+from sampan.kube.reading import items, text
 from sampan.kube.strategy import Column, Printer
 
 

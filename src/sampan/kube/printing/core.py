@@ -13,17 +13,12 @@ from sampan.kube.printing.cell import (
     UNSET,
     age,
     deleting,
-    items,
     labels,
-    mapping,
     name,
-    number,
     printer,
-    shown,
     template,
-    text,
-    words,
 )
+from sampan.kube.reading import items, mapping, number, shown, text, words
 from sampan.kube.strategy import Column, Printer
 
 _MODES = (("ReadWriteOnce", "RWO"), ("ReadOnlyMany", "ROX"), ("ReadWriteMany", "RWX"), ("ReadWriteOncePod", "RWOP"))

@@ -6,7 +6,8 @@ from typing import Any
 
 from sampan.kube.object import Object, at
 from sampan.kube.printing import age as ages
-from sampan.kube.printing.cell import name, number, text
+from sampan.kube.printing.cell import name
+from sampan.kube.reading import number, text
 from sampan.kube.strategy import Column, Printer
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sampan.kube.object import Object, at
-from sampan.kube.printing.cell import NAME, UNSET, condition, items, name, printer, text
+from sampan.kube.printing.cell import NAME, UNSET, condition, name, printer
+from sampan.kube.reading import items, text
 from sampan.kube.strategy import Column, Printer
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sampan.kube.object import Object, at
-from sampan.kube.printing.cell import NAME, NONE, items, name, printer, selector, text, words
+from sampan.kube.printing.cell import NAME, NONE, name, printer, selector
 from sampan.kube.printing.service import SHOWN, ingress_addresses
+from sampan.kube.reading import items, text, words
 from sampan.kube.strategy import Column, Printer
 
 

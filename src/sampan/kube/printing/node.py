@@ -6,7 +6,8 @@ from typing import Any
 
 from sampan.kube.object import Object
 from sampan.kube.printing.age import UNKNOWN
-from sampan.kube.printing.cell import AGE, NAME, NONE, age, condition, flag, items, mapping, name, printer, text
+from sampan.kube.printing.cell import AGE, NAME, NONE, age, condition, name, printer
+from sampan.kube.reading import flag, items, mapping, text
 from sampan.kube.strategy import Column, Printer
 
 _ROLE_PREFIX = "node-role.kubernetes.io/"

@@ -9,20 +9,8 @@ from typing import Any, NamedTuple
 
 from sampan.kube.object import Object, at
 from sampan.kube.printing import age as ages
-from sampan.kube.printing.cell import (
-    AGE,
-    NAME,
-    NONE,
-    age,
-    condition,
-    deleting,
-    flag,
-    holds,
-    items,
-    name,
-    number,
-    text,
-)
+from sampan.kube.printing.cell import AGE, NAME, NONE, age, condition, deleting, holds, name
+from sampan.kube.reading import flag, items, number, text
 from sampan.kube.strategy import Column, Printer
 
 

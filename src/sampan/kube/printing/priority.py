@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sampan.kube.object import Object, at
-from sampan.kube.printing.cell import AGE, NAME, NONE, age, condition, flag, name, number, printer, text
+from sampan.kube.printing.cell import AGE, NAME, NONE, age, condition, name, printer
+from sampan.kube.reading import flag, number, text
 from sampan.kube.strategy import Column, Printer
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sampan.kube.object import Object
-from sampan.kube.printing.cell import AGE, NAME, age, items, name, text
+from sampan.kube.printing.cell import AGE, NAME, age, name
+from sampan.kube.reading import items, text
 from sampan.kube.strategy import Column, Printer
 
 

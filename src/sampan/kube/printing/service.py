@@ -6,21 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from sampan.kube.object import Object, at
-from sampan.kube.printing.cell import (
-    AGE,
-    NAME,
-    NONE,
-    UNSET,
-    age,
-    items,
-    labels,
-    name,
-    number,
-    printer,
-    some,
-    text,
-    words,
-)
+from sampan.kube.printing.cell import AGE, NAME, NONE, UNSET, age, labels, name, printer, some
+from sampan.kube.reading import items, number, text, words
 from sampan.kube.strategy import Column, Printer
 
 SHOWN = 3

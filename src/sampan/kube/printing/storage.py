@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sampan.kube.object import Object, at
-from sampan.kube.printing.cell import AGE, NAME, NONE, UNSET, age, flag, items, name, printer, shown, text, words
+from sampan.kube.printing.cell import AGE, NAME, NONE, UNSET, age, name, printer
+from sampan.kube.reading import flag, items, shown, text, words
 from sampan.kube.strategy import Column, Printer
 
 _DEFAULT = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")

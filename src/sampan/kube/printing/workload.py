@@ -16,15 +16,13 @@ from sampan.kube.printing.cell import (
     age,
     deleting,
     holds,
-    items,
     labels,
     name,
-    number,
     printer,
     selector,
     template,
-    text,
 )
+from sampan.kube.reading import items, number, text
 from sampan.kube.strategy import Column, Printer
 
 
