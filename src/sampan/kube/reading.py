@@ -5,10 +5,9 @@ For what may not have been validated yet: what admission or a patch has made, or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from sampan.kube.object import at
+from sampan.kube.object import Object, at
 
 
 def text(obj: Any, *path: str, missing: str = "") -> str:
@@ -40,7 +39,8 @@ def words(obj: Any, *path: str) -> list[str]:
     return [item for item in found if isinstance(item, str)] if isinstance(found, list) else []
 
 
-def mapping(obj: Any, *path: str) -> Mapping[str, Any]:
+def mapping(obj: Any, *path: str) -> Object:
+    """Return the map below `path`, an empty one where there is none."""
     found = at(obj, *path)
     return found if isinstance(found, dict) else {}
 
