@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 from sampan.kube.printing.printers import PRINTERS
+from unit.kube.whole import broken, kinds
+from unit.kube.whole import whole as whole_object
 
 NOW_S = 1_704_067_200 + 3600  # 2024-01-01T01:00:00Z
 TEMPLATE = {
@@ -604,3 +606,17 @@ def test_wrong_types_are_shown_as_missing(group: str, kind: str) -> None:
                 assert len(cells) == len(printer.columns)
                 assert all(isinstance(cell, (str, int, bool)) for cell in cells), cells
                 msgspec.json.encode(cells)
+
+
+DEFINITIONS = kinds()
+
+
+@pytest.mark.parametrize(("group", "kind"), sorted(PRINTERS))
+def test_whole_and_broken_objects(group: str, kind: str) -> None:
+    printer = PRINTERS[group, kind]
+    definition = next(name for (of, _, name_), name in sorted(DEFINITIONS.items()) if (of, name_) == (group, kind))
+    obj = whole_object(definition)
+    for each in (obj, *broken(obj, 100, f"{group}/{kind}")):
+        cells = printer.cells(each, NOW_S)
+        assert len(cells) == len(printer.columns)
+        msgspec.json.encode(cells)
