@@ -198,10 +198,6 @@ def _default_pod_request(obj: Object) -> None:
         spec["maxExpirationSeconds"] = 86400
 
 
-def _any_name(name: str) -> str:
-    return ""
-
-
 STRATEGIES: dict[str, Strategy] = {
     "CertificateSigningRequest": Strategy(
         prepare_update=_keep_spec,
@@ -210,7 +206,7 @@ STRATEGIES: dict[str, Strategy] = {
         validate_status=_validate_status,
         fields={"spec.signerName": lambda obj: text(obj, "spec", "signerName")},
         has_status=True,
-        validate_name=_any_name,
+        validate_name=names.path_segment,
     ),
     "ClusterTrustBundle": Strategy(
         validate=_bundle,

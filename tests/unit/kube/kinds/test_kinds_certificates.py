@@ -149,6 +149,7 @@ def test_fields_and_names() -> None:
     assert STRATEGY.fields["spec.signerName"](CSR) == "kubernetes.io/kube-apiserver-client"
     assert STRATEGY.validate_name is not None
     assert STRATEGY.validate_name("Any Name") == ""
+    assert STRATEGY.validate_name("a/b") == "may not contain '/'"
 
 
 def test_trust_bundle() -> None:
