@@ -11,6 +11,7 @@ from typing import Any
 from sampan.kube.fielderror import FieldError, forbidden, invalid, not_supported, required
 from sampan.kube.kinds import check, names
 from sampan.kube.object import Object, at, name
+from sampan.kube.printing.jsonpath import Path
 from sampan.kube.reading import flag, items, mapping, text, words
 from sampan.kube.strategy import Strategy
 
@@ -122,6 +123,10 @@ def _column(path: str, column: Object) -> Iterator[FieldError]:
     for field in ("name", "jsonPath"):
         if not text(column, field):
             yield required(f"{path}.{field}")
+    try:
+        Path(text(column, "jsonPath"))
+    except ValueError as error:
+        yield invalid(f"{path}.jsonPath", text(column, "jsonPath"), str(error))
     if not text(column, "type"):
         yield required(f"{path}.type", f"must be one of {','.join(_COLUMN_TYPES)}")
     elif text(column, "type") not in _COLUMN_TYPES:

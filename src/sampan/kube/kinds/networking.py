@@ -14,7 +14,6 @@ from sampan.kube.strategy import Strategy
 _PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 _NEVER_IN_PATHS = ("//", "/./", "/../", "%2f", "%2F")
 _NEVER_AT_THE_END = ("/..", "/.")
-_CLASS = "kubernetes.io/ingress.class"
 _CONTROLLER_BYTES = 250
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 _POLICY_TYPES = ("Ingress", "Egress")
@@ -23,8 +22,11 @@ _POLICY_TYPES = ("Ingress", "Egress")
 # --- Ingress ----------------------------------------------------------------------------------------------------------
 
 
-def _ingress(obj: Object) -> Iterator[FieldError]:
-    spec = mapping(obj, "spec")
+def _ingress(obj: Object) -> list[FieldError]:
+    return list(_ingress_spec(mapping(obj, "spec")))
+
+
+def _ingress_spec(spec: Object) -> Iterator[FieldError]:
     if not spec.get("rules") and spec.get("defaultBackend") is None:
         yield invalid("spec", spec.get("rules"), "either `defaultBackend` or `rules` must be specified")
     if spec.get("defaultBackend") is not None:
@@ -35,10 +37,6 @@ def _ingress(obj: Object) -> Iterator[FieldError]:
         yield from _tls(f"spec.tls[{index}]", tls)
     if spec.get("ingressClassName") is not None:
         yield from check.name("spec.ingressClassName", spec["ingressClassName"], names.dns_subdomain)
-
-
-def _create_ingress(obj: Object) -> list[FieldError]:
-    return list(_ingress(obj))
 
 
 def _host(path: str, host: str) -> Iterator[FieldError]:
@@ -304,7 +302,7 @@ def _ip_address(obj: Object) -> list[FieldError]:
 
 STRATEGIES: dict[str, Strategy] = {
     "Ingress": Strategy(
-        validate=_create_ingress,
+        validate=_ingress,
         validate_status=_ingress_status,
         has_status=True,
         has_generation=True,

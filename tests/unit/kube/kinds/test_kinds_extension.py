@@ -92,6 +92,14 @@ def test_crd_defaults() -> None:
             ),
         ),
         (
+            "spec.versions.0.additionalPrinterColumns",
+            [{"name": "X", "type": "string", "jsonPath": "spec.x"}],
+            (
+                'spec.versions[0].additionalPrinterColumns[0].jsonPath: Invalid value: "spec.x":'
+                " unrecognized character in a JSONPath at 'spec.x'"
+            ),
+        ),
+        (
             "spec.versions.0.subresources",
             {"scale": {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".replicas"}},
             (
