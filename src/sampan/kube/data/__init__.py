@@ -1,0 +1,1 @@
+"""Published data of Kubernetes (see NOTICE), read once and lazily."""

@@ -1,0 +1,28 @@
+"""Times as API objects have them. Spec: RFC 3339; meta/v1 Time (seconds) and MicroTime (microseconds)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def render(seconds: int) -> str:
+    """Return seconds since the epoch as `2026-01-02T03:04:05Z`."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def render_micro(microseconds: int) -> str:
+    """Return microseconds since the epoch as `2026-01-02T03:04:05.000006Z`."""
+    seconds, micro = divmod(microseconds, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{micro:06}Z"
+
+
+def parse(text: str) -> float:
+    """Return seconds since the epoch.
+
+    Raises:
+        ValueError: it is no such time.
+    """
+    moment = datetime.fromisoformat(text.replace("z", "Z"))
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment.timestamp()
