@@ -15,14 +15,11 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def moment(timestamp: Any) -> float | None:
-    """Return an RFC 3339 time in seconds since the epoch, None where it is none. A time without a zone is UTC."""
-    if not isinstance(timestamp, str):
-        return None
+    """Return an RFC 3339 time in seconds since the epoch, None where it is none."""
     try:
-        parsed = datetime.fromisoformat(timestamp)
+        return rfc3339.parse(timestamp) if isinstance(timestamp, str) else None
     except ValueError:
         return None
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
 
 def since(timestamp: Any, now_s: float) -> str:

@@ -1,4 +1,4 @@
-"""Kubernetes' protobuf bodies: `k8s\\0`, an Unknown that names the kind, and in it the object.
+"""Kubernetes' protobuf bodies: `k8s` and a zero byte, an Unknown that names the kind, and in it the object.
 
 Spec: k8s.io/apimachinery/pkg/runtime/serializer/protobuf; generated.proto of each group.
 """

@@ -82,7 +82,7 @@ def _value(kind: str) -> Encode:
 _ZEROES: dict[str, Any] = {"string": "", "bool": False, "int32": 0, "int64": 0, "uint32": 0, "double": 0.0, "bytes": ""}
 _SCALARS: dict[str, Encode] = {
     "string": lambda value: str(value).encode(),
-    "bytes": lambda value: base64.b64decode(value),
+    "bytes": base64.b64decode,
     "bool": lambda value: b"\x01" if value else b"\x00",
     "int32": lambda value: render(int(value)),
     "int64": lambda value: render(int(value)),
