@@ -5,8 +5,9 @@ Spec: k8s.io/apimachinery/pkg/util/duration.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
+
+from sampan.kube import rfc3339
 
 UNKNOWN = "<unknown>"
 INVALID = "<invalid>"
