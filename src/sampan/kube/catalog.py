@@ -32,6 +32,7 @@ from sampan.kube.kinds import (
     resource,
     scheduling,
     storage,
+    storagemigration,
 )
 from sampan.kube.printing.printers import PRINTERS
 from sampan.kube.resource import VERBS, Resource, Subresource
@@ -193,6 +194,8 @@ RESOURCES: tuple[Resource, ...] = (
         f"{_API}.certificates",
         _r("certificatesigningrequests", "CertificateSigningRequest", "csr", cluster=True,
            parts=(Subresource("approval"), _STATUS)),
+        _r("clustertrustbundles", "ClusterTrustBundle", cluster=True),
+        _r("podcertificaterequests", "PodCertificateRequest", parts=(_STATUS,)),
     ),
     *_group("coordination.k8s.io", f"{_API}.coordination", _r("leases", "Lease")),
     *_group("discovery.k8s.io", f"{_API}.discovery", _r("endpointslices", "EndpointSlice")),
@@ -228,6 +231,7 @@ RESOURCES: tuple[Resource, ...] = (
         "resource.k8s.io",
         f"{_API}.resource",
         _r("deviceclasses", "DeviceClass", cluster=True),
+        _r("devicetaintrules", "DeviceTaintRule", cluster=True, parts=(_STATUS,)),
         _r("resourceclaims", "ResourceClaim", parts=(_STATUS,)),
         _r("resourceclaimtemplates", "ResourceClaimTemplate"),
         _r("resourceslices", "ResourceSlice", cluster=True),
@@ -242,6 +246,11 @@ RESOURCES: tuple[Resource, ...] = (
         _r("storageclasses", "StorageClass", "sc", cluster=True),
         _r("volumeattachments", "VolumeAttachment", cluster=True, parts=(_STATUS,)),
         _r("volumeattributesclasses", "VolumeAttributesClass", "vac", cluster=True),
+    ),
+    *_group(
+        "storagemigration.k8s.io",
+        f"{_API}.storagemigration",
+        _r("storageversionmigrations", "StorageVersionMigration", cluster=True, parts=(_STATUS,)),
     ),
 )  # fmt: skip
 
@@ -267,6 +276,7 @@ _BY_GROUP: Mapping[str, Mapping[str, Strategy]] = {
     "resource.k8s.io": resource.STRATEGIES,
     "scheduling.k8s.io": scheduling.STRATEGIES,
     "storage.k8s.io": storage.STRATEGIES,
+    "storagemigration.k8s.io": storagemigration.STRATEGIES,
 }
 
 STRATEGIES: Mapping[tuple[str, str], Strategy] = {
