@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from sampan.kube import quantity
 from sampan.kube.fielderror import FieldError, duplicate, forbidden, invalid, not_supported, required
 from sampan.kube.kinds import names
 from sampan.kube.object import Object, at
@@ -63,6 +64,17 @@ def unique(path: str, values: Sequence[Any], field: str = "") -> Iterator[FieldE
 def port(path: str, value: int) -> Iterator[FieldError]:
     if not 1 <= value <= 65535:
         yield invalid(path, value, "must be between 1 and 65535, inclusive")
+
+
+def amount(path: str, value: Any) -> Iterator[FieldError]:
+    """Check for a quantity that is not negative."""
+    try:
+        found = quantity.of(value).amount
+    except quantity.QuantityError as error:
+        yield invalid(path, value, str(error))
+        return
+    if found < 0:
+        yield invalid(path, value, "must be greater than or equal to 0")
 
 
 def immutable(*paths: str) -> ValidateUpdate:

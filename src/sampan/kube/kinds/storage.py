@@ -183,7 +183,11 @@ def _change_node(new: Object, old: Object) -> list[FieldError]:
 
 def _capacity(obj: Object) -> list[FieldError]:
     faults = list(check.label_selector("nodeTopology", obj.get("nodeTopology")))
-    return [*faults, *check.name("storageClassName", text(obj, "storageClassName"), names.dns_subdomain)]
+    faults += check.name("storageClassName", text(obj, "storageClassName"), names.dns_subdomain)
+    for field in ("capacity", "maximumVolumeSize"):
+        if obj.get(field) is not None:
+            faults += check.amount(field, obj[field])
+    return faults
 
 
 # --- VolumeAttachment -------------------------------------------------------------------------------------------------

@@ -80,6 +80,10 @@ def test_runtime_class() -> None:
         'handler: Invalid value: "Kata": a lowercase RFC 1123 label'
     )
     assert faults(strategy, {"handler": "a.b"}) == ['handler: Invalid value: "a.b": must not contain dots']
+    assert faults(strategy, edited(kata, "overhead", {"podFixed": {"cpu": "250m"}})) == []
+    assert faults(strategy, edited(kata, "overhead", {"podFixed": {"cpu": "-1"}})) == [
+        'overhead.limits[cpu]: Invalid value: "-1": must be greater than or equal to 0'
+    ]
     assert changes(strategy, kata, "handler", "runc") == ['handler: Invalid value: "runc": field is immutable']
 
 

@@ -114,6 +114,13 @@ def test_driver_defaults() -> None:
         ("VolumeAttachment", ATTACHMENT, "spec.source", {}, f"spec.source: Required value: {EITHER}"),
         ("VolumeAttachment", ATTACHMENT, "spec.source.inlineVolumeSpec", {}, f"spec.source: Forbidden: {EITHER}"),
         (
+            "CSIStorageCapacity",
+            {"storageClassName": "fast", "capacity": "1Gi"},
+            "capacity",
+            "-1Gi",
+            'capacity: Invalid value: "-1Gi": must be greater than or equal to 0',
+        ),
+        (
             "VolumeAttributesClass",
             {"driverName": "csi.e.io", "parameters": {"iops": "1"}},
             "parameters",
