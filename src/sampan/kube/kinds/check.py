@@ -53,12 +53,12 @@ def optional(path: str, value: Any, supported: Sequence[str]) -> Iterator[FieldE
 
 def unique(path: str, values: Sequence[Any], field: str = "") -> Iterator[FieldError]:
     """Refuse what is there already; `field` of each item is what is compared, if it is given."""
-    seen: set[Any] = set()
+    seen: set[str] = set()
     for index, value in enumerate(values):
-        if value in seen:
+        if (form := repr(value)) in seen:
             where = f"{path}[{index}].{field}" if field else f"{path}[{index}]"
             yield duplicate(where, value)
-        seen.add(value)
+        seen.add(form)
 
 
 def port(path: str, value: int) -> Iterator[FieldError]:
@@ -90,39 +90,44 @@ def immutable(*paths: str) -> ValidateUpdate:
 # --- addresses --------------------------------------------------------------------------------------------------------
 
 
-def is_ip(value: str) -> bool:
+def _address(value: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return an address without a zone; None where it is none."""
     try:
-        ipaddress.ip_address(value)
+        return ipaddress.ip_address(value) if isinstance(value, str) and "%" not in value else None
     except ValueError:
-        return False
-    return True
+        return None
 
 
-def ip(path: str, value: str, *, canonical: bool = False) -> Iterator[FieldError]:
-    try:
-        found = ipaddress.ip_address(value)
-    except ValueError:
+def is_ip(value: Any) -> bool:
+    return _address(value) is not None
+
+
+def ip(path: str, value: Any, *, canonical: bool = False) -> Iterator[FieldError]:
+    found = _address(value)
+    if found is None:
         yield invalid(path, value, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
-        return
-    if found.version == 6 and found.ipv4_mapped:
+    elif found.version == 6 and found.ipv4_mapped:
         yield invalid(path, value, "must not be an IPv4-mapped IPv6 address")
     elif canonical and str(found) != value:
         yield invalid(path, value, f'must be in canonical form ("{found}")')
 
 
-def network(value: str) -> Network | None:
+def network(value: Any) -> Network | None:
     """Return a network with its host bits cleared, None where it is none."""
+    address, _, length = value.partition("/") if isinstance(value, str) else ("", "", "")
+    if not is_ip(address) or not length.isdecimal():
+        return None
     try:
-        return ipaddress.ip_network(value, strict=False) if "/" in value else None
+        return ipaddress.ip_network(value, strict=False)
     except ValueError:
         return None
 
 
-def cidr(path: str, value: str, *, canonical: bool = False) -> Iterator[FieldError]:
+def cidr(path: str, value: Any, *, canonical: bool = False) -> Iterator[FieldError]:
     found = network(value)
-    if found is None or not value.rpartition("/")[2].isdecimal():
+    if found is None:
         yield invalid(path, value, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")
-    elif ipaddress.ip_address(value.partition("/")[0]) != found.network_address:
+    elif _address(value.partition("/")[0]) != found.network_address:
         yield invalid(path, value, "must not have bits set beyond the prefix length")
     elif canonical and str(found) != value:
         yield invalid(path, value, f'must be in canonical form ("{found}")')
