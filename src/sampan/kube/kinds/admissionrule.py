@@ -1,0 +1,93 @@
+"""What webhooks and policies share: which requests they are about.
+
+Spec: admissionregistration.k8s.io/v1 RuleWithOperations, MatchCondition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sampan.kube.fielderror import FieldError, invalid, required, too_many
+from sampan.kube.kinds import check, names
+from sampan.kube.object import Object
+from sampan.kube.reading import text, words
+
+FAILURE_POLICIES = ("Fail", "Ignore")
+MATCH_POLICIES = ("Equivalent", "Exact")
+REINVOCATION = ("IfNeeded", "Never")
+_OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
+_SCOPES = ("*", "Cluster", "Namespaced")
+_CONDITIONS = 64
+
+
+def fill(part: Object, **defaults: Any) -> None:
+    """Fill in what is missing."""
+    for field, value in defaults.items():
+        if part.get(field) is None:
+            part[field] = value
+
+
+def default_rules(rules: list[Object]) -> None:
+    for rule in rules:
+        fill(rule, scope="*")
+
+
+def rule(path: str, each: Object) -> Iterator[FieldError]:
+    operations = words(each, "operations")
+    if not operations:
+        yield required(f"{path}.operations")
+    yield from _alone(f"{path}.operations", operations, "operations")
+    for index, operation in enumerate(operations):
+        yield from check.one_of(f"{path}.operations[{index}]", operation, _OPERATIONS)
+    for field, what in (("apiGroups", "API groups"), ("apiVersions", "API versions")):
+        values = words(each, field)
+        if not values:
+            yield required(f"{path}.{field}")
+        yield from _alone(f"{path}.{field}", values, what)
+    for index, version in enumerate(words(each, "apiVersions")):
+        if not version:
+            yield required(f"{path}.apiVersions[{index}]")
+    yield from _resources(f"{path}.resources", words(each, "resources"))
+    yield from check.optional(f"{path}.scope", each.get("scope"), _SCOPES)
+
+
+def _alone(path: str, values: list[str], what: str) -> Iterator[FieldError]:
+    if "*" in values and len(values) > 1:
+        yield invalid(path, values, f"if '*' is present, must not specify other {what}")
+
+
+def _resources(path: str, resources: list[str]) -> Iterator[FieldError]:
+    if not resources:
+        yield required(path)
+    every_sub: set[str] = set()  # x of x/*
+    every_resource: set[str] = set()  # x of */x
+    for index, each in enumerate(resources):
+        resource, slash, sub = each.partition("/")
+        if not each:
+            yield required(f"{path}[{index}]")
+        if not slash:
+            continue
+        if resource in every_sub:
+            yield invalid(f"{path}[{index}]", each, f"if '{resource}/*' is present, must not specify {each}")
+        if sub in every_resource:
+            yield invalid(f"{path}[{index}]", each, f"if '*/{sub}' is present, must not specify {each}")
+        if sub == "*":
+            every_sub.add(resource)
+        if resource == "*":
+            every_resource.add(sub)
+    if len(resources) > 1 and "*/*" in resources:
+        yield invalid(path, resources, "if '*/*' is present, must not specify other resources")
+    if "*" in resources and any("/" not in each and each != "*" for each in resources):
+        why = "if '*' is present, must not specify other resources without subresources"
+        yield invalid(path, resources, why)
+
+
+def match_conditions(path: str, conditions: list[Object]) -> Iterator[FieldError]:
+    if len(conditions) > _CONDITIONS:
+        yield too_many(path, len(conditions), _CONDITIONS)
+    for index, condition in enumerate(conditions):
+        if not text(condition, "expression").strip():
+            yield required(f"{path}[{index}].expression")
+        yield from check.required_name(f"{path}[{index}].name", text(condition, "name"), names.qualified_name)
+    yield from check.unique(path, [text(condition, "name") for condition in conditions], "name")
