@@ -65,6 +65,28 @@ def test_nothing_is_named_that_is_not_there() -> None:
     assert set(STRATEGIES) <= known
 
 
+ANSWERED_WITH_THE_OBJECT = {
+    "": {
+        "Namespace",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "Pod",
+        "PodTemplate",
+        "ResourceQuota",
+        "Service",
+        "ServiceAccount",
+    },
+    "resource.k8s.io": {"DeviceClass", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice"},
+    "storage.k8s.io": {"CSIDriver", "CSINode", "StorageClass", "VolumeAttachment", "VolumeAttributesClass"},
+}
+"""What DELETE answers with, as the typed clients of 1.37 have it; a namespace, because it outlives the request."""
+
+
+def test_deletes_answer_as_typed_clients_expect() -> None:
+    found = {(group, kind) for (group, kind), strategy in STRATEGIES.items() if strategy.answers_with_object}
+    assert found == {(group, kind) for group, kinds_ in ANSWERED_WITH_THE_OBJECT.items() for kind in kinds_}
+
+
 def table() -> list[str]:
     """Return the table of docs/kinds.md."""
     lines = [

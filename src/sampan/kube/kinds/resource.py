@@ -113,7 +113,7 @@ def _taint_rule(obj: Object) -> list[FieldError]:
 
 STRATEGIES: dict[str, Strategy] = {
     "DeviceClass": Strategy(has_generation=True, answers_with_object=True),
-    "DeviceTaintRule": Strategy(validate=_taint_rule, has_status=True, has_generation=True, answers_with_object=True),
+    "DeviceTaintRule": Strategy(validate=_taint_rule, has_status=True, has_generation=True),
     "ResourceClaim": Strategy(
         default=_default_claim,
         validate=_claim,
