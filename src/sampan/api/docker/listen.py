@@ -9,19 +9,11 @@ import socket
 import stat
 from collections.abc import Mapping
 
+from sampan.api.http.files import TlsFiles
 from sampan.base.errors import Conflict, InvalidArgument, Unavailable
-from sampan.model.container import Struct
 
 _GROUPS = ("docker", "sampan")
 _SOCKET_MODE = 0o660
-
-
-class TlsFiles(Struct, frozen=True, kw_only=True):
-    """PEM files of mutual TLS: clients need a certificate that `ca` signed."""
-
-    ca: str
-    cert: str
-    key: str
 
 
 def tls_files(settings: Mapping[str, str]) -> TlsFiles:

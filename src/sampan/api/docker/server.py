@@ -310,7 +310,7 @@ class Server:
             return
         factory: Any = http
         if self._tls is not None:
-            from sampan.api.docker.tls import TlsLayer, make_context
+            from sampan.api.http.tls import TlsLayer, make_context
 
             context = make_context(self._tls)
             factory = lambda: TlsLayer(context, http)  # noqa: E731

@@ -51,11 +51,25 @@ class Request(msgspec.Struct):
         return name in self.parameters and self.parameter(name) in ("", "1", "true", "True", "t", "T")
 
 
+class Shared:
+    """Bytes that many sinks get: what one of them makes of them for its wire is made once."""
+
+    __slots__ = ("data", "framed")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.framed = b""
+
+
 class Sink(Protocol):
     """The body of an answer that goes on. Writes are never waited for: who writes looks at `buffered`."""
 
     def write(self, data: bytes) -> None:
-        """Send `data` as it is now; the same bytes may be given to many sinks. Nothing happens after the end."""
+        """Send `data`. Nothing happens after the end."""
+        ...
+
+    def write_shared(self, shared: Shared) -> None:
+        """Send bytes that other sinks get, too."""
         ...
 
     @property

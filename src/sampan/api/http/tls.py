@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any, cast
 
-from sampan.api.docker.listen import TlsFiles
+from sampan.api.http.files import TlsFiles
 from sampan.base import log
 from sampan.base.errors import InvalidArgument
 
@@ -21,15 +21,16 @@ _HANDSHAKE_S = 10.0
 _logger = log.get("api")
 
 
-def make_context(files: TlsFiles) -> ssl.SSLContext:
-    """Return a server context that accepts clients with a certificate of `files.ca` only.
+def make_context(files: TlsFiles, *, anonymous: bool = False) -> ssl.SSLContext:
+    """Return a server context that accepts clients with a certificate of `files.ca` only; `anonymous`: or with none.
 
     Raises:
         InvalidArgument: a file is no PEM, or key and certificate do not belong together.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_mode = ssl.CERT_OPTIONAL if anonymous else ssl.CERT_REQUIRED
+    context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(files.cert, files.key)
         context.load_verify_locations(files.ca)
@@ -172,6 +173,8 @@ class TlsTransport(asyncio.Transport):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         if name == "peercert":
             return self._tls.getpeercert()
+        if name == "peercert_der":
+            return self._tls.getpeercert(binary_form=True) or b""
         if name in ("ssl_object", "sslcontext"):
             return self._tls if name == "ssl_object" else self._tls.context
         return self._layer.raw.get_extra_info(name, default)

@@ -1,0 +1,1 @@
+"""What HTTP servers of several facades share: TLS under the protocol."""

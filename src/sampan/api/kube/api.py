@@ -1,0 +1,203 @@
+"""Api: the handler of every request: who asks, may they, what is named, which verb; and refusals as Status objects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from sampan.api.kube import paths, render
+from sampan.api.kube.access import Attempt, Authenticator, Authorizer
+from sampan.api.kube.call import Call
+from sampan.api.kube.deletes import Deletes
+from sampan.api.kube.negotiate import negotiate
+from sampan.api.kube.patches import Patches
+from sampan.api.kube.paths import Target
+from sampan.api.kube.reads import Reads, too_new
+from sampan.api.kube.request import ANONYMOUS, Request, Response, User
+from sampan.api.kube.served import Registry
+from sampan.api.kube.subresources import Subresources
+from sampan.api.kube.writes import Writes
+from sampan.base import log
+from sampan.base.clock import Clock
+from sampan.base.errors import DataLoss, Exhausted, InvalidArgument, SampanError, Unavailable
+from sampan.kube import status
+from sampan.store.kv.port import FutureRevision
+
+_log = log.get("kube")
+
+Page = Callable[[Request], Awaitable[Response | None]]
+"""Answers a path that names no resource; None where it has no such path."""
+
+
+class Served(NamedTuple):
+    """What is told about an answered request, to metrics and the audit log."""
+
+    request: Request
+    attempt: Attempt
+    response: Response
+    seconds: float
+
+
+class Verbs(NamedTuple):
+    """The verbs, each in a file of its own."""
+
+    reads: Reads
+    writes: Writes
+    patches: Patches
+    deletes: Deletes
+    subresources: Subresources
+    watch: Callable[[Call], Awaitable[Response]]
+
+
+class Api:
+    """Call `handle` on one event loop."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        verbs: Verbs,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        clock: Clock,
+        pages: Sequence[Page] = (),
+        observers: Sequence[Callable[[Served], None]] = (),
+    ) -> None:
+        """`pages`: tried in order for paths without a resource. `observers`: told of each answer; they must be quick."""
+        self._registry = registry
+        self._verbs = verbs
+        self._authenticator = authenticator
+        self._authorizer = authorizer
+        self._clock = clock
+        self._pages = tuple(pages)
+        self._observers = tuple(observers)
+        self._plain: Mapping[str, Callable[[Call], Awaitable[Response]]] = {
+            "get": verbs.reads.get,
+            "list": verbs.reads.list,
+            "watch": verbs.watch,
+            "create": verbs.writes.create,
+            "update": verbs.writes.update,
+            "patch": verbs.patches.patch,
+            "delete": verbs.deletes.delete,
+            "deletecollection": verbs.deletes.delete_collection,
+        }
+
+    async def handle(self, request: Request) -> Response:
+        """Answer a request. Never raises: a refusal is a Status, a defect of ours is logged and is a 500."""
+        return await self._handled(request, self._authenticator.authenticate)
+
+    async def handle_as(self, user: User, request: Request) -> Response:
+        """Answer a request of this process itself, such as a controller's, as `user`; otherwise as `handle`."""
+
+        async def known(_: Request) -> User:
+            return user
+
+        return await self._handled(request, known)
+
+    async def _handled(self, request: Request, identify: Callable[[Request], Awaitable[User]]) -> Response:
+        began = self._clock.monotonic_s()
+        target = _target(request.path)
+        attempt = _attempt(request, target)
+        try:
+            request.user = await identify(request)
+            attempt = attempt._replace(user=request.user)
+            self._authorize(attempt)
+            response = await self._answer(request, target, attempt.verb)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            response = refusal(error)
+        for observer in self._observers:
+            observer(Served(request, attempt, response, self._clock.monotonic_s() - began))
+        return response
+
+    def _authorize(self, attempt: Attempt) -> None:
+        decision = self._authorizer.authorize(attempt)
+        if not decision.allowed:
+            raise denied(attempt, decision.reason)
+
+    async def _answer(self, request: Request, target: Target | None, verb: str) -> Response:
+        if target is None:
+            return await self._page(request)
+        served = self._registry.find(target.group, target.version, target.plural)
+        if served is None:
+            return await self._page(request)
+        if not verb or (not target.subresource and verb not in served.resource.verbs):
+            raise status.method_not_allowed()
+        if target.name and not target.namespace and served.resource.namespaced:
+            raise status.ApiError(404, "NotFound", "the server could not find the requested resource")
+        call = Call(request, target, served, verb, negotiate(request.headers.get("accept", "")))
+        if target.subresource:
+            return await self._verbs.subresources.answer(call)
+        if verb == "create" and (virtual := self._verbs.subresources.keeps_nothing(call)) is not None:
+            return await self._verbs.subresources.virtual(call, virtual)
+        return await self._plain[verb](call)
+
+    async def _page(self, request: Request) -> Response:
+        for page in self._pages:
+            if (response := await page(request)) is not None:
+                return response
+        raise status.ApiError(404, "NotFound", "the server could not find the requested resource", details={})
+
+
+@lru_cache(maxsize=4096)
+def _target(path: str) -> Target | None:
+    return paths.parse(path)
+
+
+def _attempt(request: Request, target: Target | None) -> Attempt:
+    if target is None:
+        return Attempt(ANONYMOUS, request.method.lower(), path=request.path)
+    watch = "watch" in request.query and request.flag("watch")
+    return Attempt(
+        ANONYMOUS,
+        paths.verb(request.method, target, watch=watch) or request.method.lower(),
+        target.group,
+        target.version,
+        target.plural,
+        target.subresource,
+        target.namespace,
+        target.name,
+    )
+
+
+def denied(attempt: Attempt, reason: str) -> status.ApiError:
+    """Return the refusal of an attempt, in the words that users of kubectl know."""
+    user, why = attempt.user.name, f": {reason}" if reason else ""
+    if attempt.path:
+        message = f'forbidden: User "{user}" cannot {attempt.verb} path "{attempt.path}"{why}'
+        return status.ApiError(403, "Forbidden", message, details={})
+    what = f"{attempt.resource}/{attempt.subresource}" if attempt.subresource else attempt.resource
+    where = f' in the namespace "{attempt.namespace}"' if attempt.namespace else " at the cluster scope"
+    return status.forbidden(
+        attempt.resource,
+        attempt.group,
+        attempt.name,
+        f'User "{user}" cannot {attempt.verb} resource "{what}" in API group "{attempt.group}"{where}{why}',
+    )
+
+
+def refusal(error: Exception) -> Response:
+    """Return the answer to a request that failed."""
+    if not isinstance(error, status.ApiError):
+        error = _as_api_error(error)
+    return render.json(error.status(), error.code, error.headers)
+
+
+def _as_api_error(error: Exception) -> status.ApiError:
+    if isinstance(error, FutureRevision):
+        return too_new(error)
+    if isinstance(error, InvalidArgument):
+        return status.bad_request(str(error))
+    if isinstance(error, Exhausted):
+        return status.ApiError(507, "InsufficientStorage", f"nothing was changed: {error}")
+    if isinstance(error, Unavailable):
+        return status.unavailable(str(error))
+    if isinstance(error, DataLoss):
+        _log.error("%s", error)
+        return status.internal(str(error))
+    if isinstance(error, SampanError):
+        return status.internal(str(error))
+    _log.error("a request failed by a defect of ours", exc_info=error)
+    return status.internal("this is a defect of the server; its log has the details")

@@ -1,0 +1,151 @@
+"""patch: JSON patch, merge patch, strategic merge patch and server-side apply.
+
+Spec: Kubernetes API concepts, "Patch"; RFC 6902, RFC 7386; "Server-Side Apply".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from sampan.api.kube import bodies
+from sampan.api.kube.call import Call, invalid_option
+from sampan.api.kube.request import Response
+from sampan.api.kube.writes import Change, Make, Writes
+from sampan.kube import decoding, fielderror, status
+from sampan.kube import object as objects
+from sampan.kube.apply import apply
+from sampan.kube.object import Object
+from sampan.kube.patch import json as json_patch
+from sampan.kube.patch import merge as merge_patch
+from sampan.kube.patch import strategic as strategic_patch
+from sampan.kube.schema import check
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_YAML = "application/apply-patch+yaml"
+APPLY_CBOR = "application/apply-patch+cbor"
+
+
+class Patches:
+    """The verb patch."""
+
+    def __init__(self, writes: Writes) -> None:
+        self._writes = writes
+
+    async def patch(self, call: Call, subresource: str = "") -> Response:
+        """Change an object by the body.
+
+        Raises:
+            ApiError: 415, of a media type that is no patch; 400 or 422, it cannot be applied; 409.
+        """
+        media = call.request.headers.get("content-type", "").partition(";")[0].strip()
+        if media == APPLY_YAML:
+            return await self._apply(call, subresource)
+        if "force" in call.request.parameters and call.request.flag("force"):
+            raise invalid_option("force", True, "may not be specified for non-apply patch")
+        change = Change(self._maker(call, media), subresource=subresource, again=True)
+        return await self._writes.answer(call, await self._writes.change(call, change))
+
+    def _maker(self, call: Call, media: str) -> Make:
+        """Return what a body does to a live object."""
+        served, body = call.served, call.request.body
+        if media == JSON_PATCH:
+            operations = json_patch.parse(body)
+            change: Callable[[Object], Object] = lambda live: json_patch.apply(live, operations)  # noqa: E731
+        elif media == MERGE_PATCH:
+            merged = _patch_of(body)
+            change = lambda live: merge_patch.apply(live, merged)  # noqa: E731
+        elif media == STRATEGIC_PATCH and served.node is not None and not served.dynamic:
+            strategic = _patch_of(body)
+            change = lambda live: strategic_patch.apply(served.node, live, strategic)  # noqa: E731
+        else:
+            offered = [JSON_PATCH, MERGE_PATCH, *([] if served.dynamic else [STRATEGIC_PATCH]), APPLY_YAML]
+            raise status.unsupported_media_type(
+                "the body of the request was in an unknown format - accepted media types include: " + ", ".join(offered)
+            )
+
+        async def make(live: Object) -> Object:
+            return self._checked(call, change(live))
+
+        return make
+
+    def _checked(self, call: Call, new: Any) -> Object:
+        """Judge what came out of a patch."""
+        resource = call.served.resource
+        if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
+            raise status.bad_request(f"the patch leaves no {resource.kind}")
+        bodies.identify(call.served, new)
+        if objects.name(new) != call.target.name:
+            raise status.bad_request(
+                f"the name of the object ({objects.name(new)}) does not match the name on the URL ({call.target.name})"
+            )
+        faults = _unknown(call, new)
+        if faults and call.validation == "Strict":
+            fault = fielderror.invalid(
+                "patch", call.request.body.decode(errors="replace"), f"strict decoding error: {', '.join(faults)}"
+            )
+            raise status.invalid("", "", "", [fault])
+        if call.validation == "Warn":
+            call.warnings.extend(faults)
+        return new
+
+    async def _apply(self, call: Call, subresource: str) -> Response:
+        if not call.request.parameter("fieldManager"):
+            raise invalid_option("fieldManager", "", "is required for apply patch")
+        decoded = decoding.decode(call.request.body, "application/yaml", strict_duplicates=call.validation != "Ignore")
+        config = decoded.object
+        bodies.identify(call.served, config)
+        bodies.place(call, config)
+        if decoded.duplicates and call.validation == "Strict":
+            raise status.bad_request(f"strict decoding error: {', '.join(decoded.duplicates)}")
+        served, body = call.served, msgspec.json.encode(config)
+
+        def applied(live: Object | None) -> Object:
+            return apply(
+                served.node,
+                live,
+                msgspec.json.decode(body, type=Object),
+                call.manager,
+                self._writes.now(),
+                force=call.request.flag("force"),
+                subresource=subresource,
+                api_version=served.resource.api_version,
+                ignored=("status",) if served.strategy.has_status and not subresource else (),
+            )
+
+        async def make(live: Object) -> Object:
+            return applied(live)
+
+        async def create() -> Object:
+            if objects.resource_version(config) not in ("", "0"):
+                raise call.conflict("the object does not exist, and the configuration names a resourceVersion")
+            return applied(None)
+
+        change = Change(
+            make,
+            subresource=subresource,
+            again=objects.resource_version(config) in ("", "0"),
+            own=False,
+            create=None if subresource else create,
+        )
+        return await self._writes.answer(call, await self._writes.change(call, change))
+
+
+def _patch_of(body: bytes) -> Object:
+    return decoding.decode(
+        body, decoding.YAML if body[:1] not in (b"{", b" ") else decoding.JSON, strict_duplicates=False
+    ).object
+
+
+def _unknown(call: Call, new: Object) -> list[str]:
+    resource, node = call.served.resource, call.served.node
+    try:
+        return check.check(node, new) if node is not None else []
+    except check.WrongType as error:
+        raise status.invalid(
+            resource.kind, resource.group, objects.name(new), [fielderror.invalid("patch", None, str(error))]
+        ) from error

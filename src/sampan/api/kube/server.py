@@ -1,0 +1,114 @@
+"""The API server, put together: registry, verbs, pages. What it stands on (store, access, admission) is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from sampan.api.kube.access import Authenticator, Authorizer
+from sampan.api.kube.admission import Chain
+from sampan.api.kube.api import Api, Page, Verbs
+from sampan.api.kube.api import Served as Answered
+from sampan.api.kube.deletes import Deletes
+from sampan.api.kube.discovery import Discovery
+from sampan.api.kube.health import Check, Health
+from sampan.api.kube.leases import Expiry
+from sampan.api.kube.openapi import OpenApi, Schemas
+from sampan.api.kube.patches import Patches
+from sampan.api.kube.reads import Reads
+from sampan.api.kube.records import Records
+from sampan.api.kube.render import Renderer
+from sampan.api.kube.served import Conversion, Registry, builtin
+from sampan.api.kube.subresources import Subresources, Virtual
+from sampan.api.kube.watch import Watches
+from sampan.api.kube.writes import Writes
+from sampan.base.clock import Clock
+from sampan.kube import catalog
+from sampan.kube.kinds import event
+from sampan.kube.object import Object
+from sampan.kube.schema import builtin as schemas
+
+EVENT_TTL_S = 3600
+_EVENTS = "/core/events/"
+
+
+class Randomness(msgspec.Struct, frozen=True):
+    """Where names come from."""
+
+    uid: Callable[[], str]
+    suffix: Callable[[], str]
+    """Five characters that end a generated name."""
+
+
+class EventConversion:
+    """events.k8s.io/v1 over stored core/v1 events."""
+
+    async def to_storage(self, objects: list[Object]) -> list[Object]:
+        return [event.to_core(obj) for obj in objects]
+
+    async def from_storage(self, objects: list[Object]) -> list[Object]:
+        return [event.from_core(obj) for obj in objects]
+
+
+_CONVERSIONS: Mapping[tuple[str, str], Conversion] = {("events.k8s.io", "events"): EventConversion()}
+
+
+def registry() -> Registry:
+    """Return what is served from the start: the catalog."""
+    return Registry(builtin(catalog.RESOURCES, catalog.STRATEGIES, schemas.find, _CONVERSIONS))
+
+
+class ApiServer(msgspec.Struct, frozen=True):
+    """The parts that others need to reach."""
+
+    api: Api
+    registry: Registry
+    watches: Watches
+
+    async def close(self) -> None:
+        """End what runs by itself. The store is its owner's."""
+        await self.watches.close()
+
+
+def build(
+    records: Records,
+    served: Registry,
+    authenticator: Authenticator,
+    authorizer: Authorizer,
+    chain: Chain,
+    clock: Clock,
+    randomness: Randomness,
+    *,
+    virtual: Mapping[tuple[str, str, str], Virtual] | None = None,
+    pages: Sequence[Page] = (),
+    observers: Sequence[Callable[[Answered], None]] = (),
+    custom: Schemas | None = None,
+    checks: Mapping[str, Check] | None = None,
+) -> ApiServer:
+    """Return a server over what is given."""
+    renderer = Renderer(clock)
+    expiry = Expiry(clock, {_EVENTS: EVENT_TTL_S})
+    reads = Reads(records, renderer)
+    writes = Writes(records, chain, renderer, clock, randomness.uid, randomness.suffix, expiry)
+    patches = Patches(writes)
+    deletes = Deletes(records, chain, renderer, clock)
+    subresources = Subresources(reads, writes, patches, deletes, records, served, virtual or {})
+    watches = Watches(records, clock)
+    discovery, openapi = Discovery(served), OpenApi(served, custom)
+    health = Health(checks or {}, lambda: _paths(served))
+    api = Api(
+        served,
+        Verbs(reads, writes, patches, deletes, subresources, watches.watch),
+        authenticator,
+        authorizer,
+        clock,
+        pages=(health.page, discovery.page, openapi.page, *pages),
+        observers=observers,
+    )
+    return ApiServer(api, served, watches)
+
+
+def _paths(served: Registry) -> list[str]:
+    groups = {f"/apis/{item.resource.api_version}" if item.resource.group else "/api/v1" for item in served}
+    return sorted({*groups, "/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version", "/metrics"})

@@ -1,0 +1,274 @@
+"""create, update and patch: one way for all kinds from a body to the store.
+
+A create: decode, default, admit, prepare, validate, own (managedFields), commit. A change is the same with the live object
+beside it, tried again when another writer was faster and the client named no version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import msgspec
+
+from sampan.api.kube import bodies, metadata
+from sampan.api.kube.admission import Attributes, Chain
+from sampan.api.kube.call import Call
+from sampan.api.kube.leases import Expiry
+from sampan.api.kube.records import Records
+from sampan.api.kube.render import Renderer
+from sampan.api.kube.request import Response
+from sampan.api.kube.served import Served
+from sampan.base.clock import Clock
+from sampan.base.errors import NotFound
+from sampan.kube import object as objects
+from sampan.kube import rfc3339, status, stored
+from sampan.kube.apply import update as own
+from sampan.kube.object import Object
+from sampan.kube.schema import structural
+from sampan.store.kv.port import CompareFailed, Item, Op
+
+ATTEMPTS = 8
+
+
+class Changed(NamedTuple):
+    """The outcome of a change: what is stored now, whether it was made new, and whether it is gone with it."""
+
+    item: Item
+    created: bool = False
+    gone: bool = False
+
+
+Make = Callable[[Object], Awaitable[Object]]
+
+
+class Change(NamedTuple):
+    """What makes the new object out of the live one, and how it is judged.
+
+    `make` gets a copy of the live object in the served version and may change and return it. `own` writes the managed
+    fields; it is left out where `make` did so (apply).
+    """
+
+    make: Make
+    subresource: str = ""
+    again: bool = True
+    own: bool = True
+    create: Callable[[], Awaitable[Object]] | None = None
+
+
+class Writes:
+    """The verbs create, update and patch, and the way that other writes go too."""
+
+    def __init__(
+        self,
+        records: Records,
+        chain: Chain,
+        renderer: Renderer,
+        clock: Clock,
+        new_uid: Callable[[], str],
+        new_suffix: Callable[[], str],
+        expiry: Expiry,
+    ) -> None:
+        """`new_suffix`: five characters that end a generated name."""
+        self._records = records
+        self._chain = chain
+        self._renderer = renderer
+        self._clock = clock
+        self._new_uid = new_uid
+        self._new_suffix = new_suffix
+        self._expiry = expiry
+
+    def now(self) -> str:
+        """Return the time as metadata has it."""
+        return rfc3339.render(self._clock.now_ns() // 10**9)
+
+    # --- create -------------------------------------------------------------------------------------------------------
+
+    async def create(self, call: Call) -> Response:
+        """Make a new object out of the body.
+
+        Raises:
+            ApiError: 400, 409 (there is one of that name), 422, and what admission says.
+        """
+        obj = bodies.decode(call)
+        bodies.place(call, obj)
+        item = await self.create_object(call, obj)
+        return await self._renderer.item(call, item, 201)
+
+    async def create_object(self, call: Call, obj: Object, *, own_fields: bool = True) -> Item:
+        """Keep a new object of the served version, which may be changed on the way."""
+        meta = objects.metadata(obj)
+        if meta.get("resourceVersion"):
+            raise status.bad_request("resourceVersion should not be set on objects to be created")
+        generated = not meta.get("name") and bool(meta.get("generateName"))
+        for attempt in range(ATTEMPTS):
+            fresh = _copy(obj) if generated else obj
+            if generated:
+                objects.metadata(fresh)["name"] = metadata.generated_name(str(meta["generateName"]), self._new_suffix())
+            try:
+                return await self._create(call, fresh, own_fields=own_fields)
+            except CompareFailed as error:
+                if generated and attempt < ATTEMPTS - 1:
+                    continue
+                resource = call.served.resource
+                raise status.already_exists(resource.plural, resource.group, objects.name(fresh)) from error
+        raise AssertionError("the loop returns or raises")
+
+    async def _create(self, call: Call, obj: Object, *, own_fields: bool) -> Item:
+        served, resource = call.served, call.served.resource
+        metadata.born(obj, uid=self._new_uid(), now=self.now(), generation=served.strategy.has_generation)
+        if served.strategy.has_status:
+            obj.pop("status", None)
+        _default(served, obj)
+        attributes = self._attributes(call, "CREATE", obj, None)
+        if not objects.name(obj):  # a plugin may give a name
+            raise status.invalid(resource.kind, resource.group, "", [metadata.NAMELESS])
+        await self._chain.mutate(attributes)
+        _default(served, obj)
+        served.strategy.prepare_create(obj)
+        if faults := [*metadata.validate(served, obj), *served.strategy.validate(obj)]:
+            raise status.invalid(resource.kind, resource.group, objects.name(obj), faults)
+        await self._chain.validate(attributes)
+        call.warnings.extend(attributes.warnings)
+        if own_fields:
+            own(served.node, None, obj, call.manager, self.now(), api_version=resource.api_version)
+        [obj] = await served.conversion.to_storage([obj]) if served.conversion else [obj]
+        return await self._commit(call, resource.key(objects.namespace(obj), objects.name(obj)), obj, 0)
+
+    # --- update -------------------------------------------------------------------------------------------------------
+
+    async def update(self, call: Call, subresource: str = "") -> Response:
+        """Replace an object, or what a subresource shows of it, by the body."""
+        given = bodies.decode(call)
+        bodies.place(call, given)
+        body = stored_form(given)
+
+        async def make(live: Object) -> Object:
+            return msgspec.json.decode(body, type=Object)
+
+        again = objects.resource_version(given) in ("", "0")
+        changed = await self.change(call, Change(make, subresource=subresource, again=again))
+        return await self.answer(call, changed)
+
+    async def answer(self, call: Call, changed: Changed) -> Response:
+        """Answer with what is stored now."""
+        return await self._renderer.item(call, changed.item, 201 if changed.created else 200)
+
+    async def change(self, call: Call, change: Change) -> Changed:
+        """Change an object; made again from the newest state when another writer was faster.
+
+        Raises:
+            ApiError: 404; 409, it is not at the version that the new object names; 422; and what admission says.
+        """
+        resource = call.served.resource
+        key = resource.key(call.target.namespace, call.target.name)
+        for attempt in range(ATTEMPTS):
+            item = await self._records.store(resource).get(key)
+            try:
+                if item is None:
+                    if change.create is None:
+                        raise call.not_found()
+                    made = await self.create_object(call, await change.create(), own_fields=change.own)
+                    return Changed(made, created=True)
+                return await self._change(call, change, item)
+            except CompareFailed as error:
+                if not change.again or attempt == ATTEMPTS - 1:
+                    raise call.conflict() from error
+        raise AssertionError("the loop returns or raises")
+
+    async def _change(self, call: Call, change: Change, item: Item) -> Changed:
+        served, resource = call.served, call.served.resource
+        old, live = await self._live(served, item)
+        new = await change.make(live)
+        metadata.match(call, new, old)
+        metadata.carry(new, old)
+        metadata.confine(served, change.subresource, new, old)
+        _default(served, new)
+        attributes = self._attributes(call, "UPDATE", new, old, change.subresource)
+        await self._chain.mutate(attributes)
+        _default(served, new)
+        strategy = served.strategy
+        (strategy.prepare_status if change.subresource == "status" else strategy.prepare_update)(new, old)
+        metadata.count_generation(strategy, new, old)
+        judge = strategy.validate_status if change.subresource == "status" else strategy.validate_update
+        faults = [*metadata.validate_update(served, new, old), *judge(new, old)]
+        if not change.subresource:
+            faults += strategy.validate(new)
+        if faults:
+            raise status.invalid(resource.kind, resource.group, objects.name(new), faults)
+        await self._chain.validate(attributes)
+        call.warnings.extend(attributes.warnings)
+        if change.own:
+            if metadata.alike(new, old):
+                return Changed(item)
+            own(
+                served.node,
+                old,
+                new,
+                call.manager,
+                self.now(),
+                subresource=change.subresource,
+                api_version=resource.api_version,
+            )
+        [new] = await served.conversion.to_storage([new]) if served.conversion else [new]
+        if not change.own and stored.encode(new) == stored.encode(stored.decode(item.value, 0)):
+            return Changed(item)
+        if metadata.finished(new):
+            await self._remove(call, item)
+            return Changed(item._replace(value=stored.encode(new)), gone=True)
+        return Changed(await self._commit(call, item.key, new, item.mod_revision, item))
+
+    async def _live(self, served: Served, item: Item) -> tuple[Object, Object]:
+        """Return the live object twice in the served version: to compare with, and to change."""
+        both = [stored.decode(item.value, item.mod_revision) for _ in range(2)]
+        first, second = await served.conversion.from_storage(both) if served.conversion else both
+        return first, second
+
+    # --- the store ----------------------------------------------------------------------------------------------------
+
+    async def _commit(self, call: Call, key: str, obj: Object, expect: int, before: Item | None = None) -> Item:
+        value = stored.encode(obj)
+        store = self._records.store(call.served.resource)
+        if call.dry_run:
+            return Item(key, value, 0, before.mod_revision if before else store.revision, 1)
+        lease = await self._expiry.lease(call.served.resource, store)
+        try:
+            revision = await store.commit([Op(key, value, expect, lease)])
+        except NotFound:
+            raise status.too_many_requests("the lease of short-lived objects has just ended") from None
+        return Item(key, value, before.create_revision if before else revision, revision, 1)
+
+    async def _remove(self, call: Call, item: Item) -> None:
+        if not call.dry_run:
+            await self._records.store(call.served.resource).commit([Op(item.key, None, item.mod_revision)])
+
+    def _attributes(
+        self, call: Call, operation: str, obj: Object | None, old: Object | None, subresource: str = ""
+    ) -> Attributes:
+        return Attributes(
+            operation=operation,
+            resource=call.served.resource,
+            subresource=subresource,
+            namespace=call.target.namespace,
+            name=objects.name(obj) if obj else call.target.name,
+            object=obj,
+            old=old,
+            user=call.request.user,
+            dry_run=call.dry_run,
+        )
+
+
+def stored_form(obj: Object) -> bytes:
+    """Return an object as JSON, to make fresh copies of."""
+    return msgspec.json.encode(obj)
+
+
+def _copy(obj: Object) -> Object:
+    return msgspec.json.decode(msgspec.json.encode(obj), type=Object)
+
+
+def _default(served: Served, obj: Object) -> None:
+    if served.dynamic and served.node is not None:
+        structural.prune(served.node, obj)
+        structural.default(served.node, obj)
+    served.strategy.default(obj)

@@ -1,0 +1,29 @@
+"""Controller: what the composition root starts and stops, and the resources that controllers share."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sampan.client.port import Ref
+
+
+class Controller(Protocol):
+    name: str
+
+    async def start(self) -> None:
+        """Begin; returns at once."""
+        ...
+
+    async def close(self) -> None:
+        """Stop. May be repeated."""
+        ...
+
+
+NAMESPACES = Ref("", "v1", "namespaces", namespaced=False)
+SERVICE_ACCOUNTS = Ref("", "v1", "serviceaccounts")
+CONFIG_MAPS = Ref("", "v1", "configmaps")
+EVENTS = Ref("", "v1", "events")
+PODS = Ref("", "v1", "pods")
+LEASES = Ref("coordination.k8s.io", "v1", "leases")
+JOBS = Ref("batch", "v1", "jobs")
+CLUSTER_ROLES = Ref("rbac.authorization.k8s.io", "v1", "clusterroles", namespaced=False)
