@@ -10,6 +10,8 @@ from typing import Any
 from sampan.kube.schema import builtin
 
 WRONG: tuple[Any, ...] = (None, True, 7, -1, 1.5, "word", "", [], ["word"], [None], {}, {"a": 1}, [[{}]])
+_FORMATS = {"date-time": "2024-01-01T00:00:00Z", "byte": "eA=="}
+_QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _SCALARS = {"string": "x", "integer": 1, "number": 1.5, "boolean": True}
 
 
@@ -30,6 +32,8 @@ def whole(definition: str) -> Any:
 def _value(schema: Any, within: tuple[str, ...]) -> Any:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
+        if name == _QUANTITY:
+            return "1"
         return {} if name in within else _value(builtin.published(name), (*within, name))
     if "properties" in schema:
         return {key: _value(each, within) for key, each in schema["properties"].items()}
@@ -39,7 +43,7 @@ def _value(schema: Any, within: tuple[str, ...]) -> Any:
         return [_value(schema.get("items") or {}, within)]
     if type_ == "object":
         return {"k": _value(schema.get("additionalProperties") or {}, within)}
-    return _SCALARS.get(type_ or "", "x")
+    return _FORMATS.get(schema.get("format") or "") or _SCALARS.get(type_ or "", "x")
 
 
 def broken(obj: Any, count: int, seed: str) -> Iterator[Any]:

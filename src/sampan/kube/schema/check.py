@@ -89,6 +89,8 @@ def _object(node: Node, value: Any, path: Path, unknown: list[str]) -> Any:
 
 
 _STRING, _ANY, _QUANTITY, _INT_OR_STRING = Kind.STRING, Kind.ANY, Kind.QUANTITY, Kind.INT_OR_STRING
+_ZEROS = {Kind.STRING: "", Kind.BYTES: "", Kind.QUANTITY: "0"}
+"""What null is, as the value of a map or an item of a list."""
 
 
 def _map(node: Node, value: Any, path: Path, unknown: list[str]) -> Any:
@@ -102,8 +104,8 @@ def _map(node: Node, value: Any, path: Path, unknown: list[str]) -> Any:
         if kind is _STRING and type(item) is str:
             continue
         if item is None:
-            if kind is _STRING:
-                value[key] = ""
+            if kind in _ZEROS:
+                value[key] = _ZEROS[kind]
             continue
         value[key] = each(element, item, (path, key), unknown)
     return value
@@ -121,6 +123,8 @@ def _array(node: Node, value: Any, path: Path, unknown: list[str]) -> Any:
             value[index] = each(element, item, (path, index), unknown)
         elif element.kind is Kind.OBJECT:
             value[index] = {}
+        elif element.kind in _ZEROS:
+            value[index] = _ZEROS[element.kind]
     return value
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import msgspec
+
 from sampan.kube.strategy import Strategy
 
 GONE = object()
@@ -46,3 +48,20 @@ def changes(strategy: Strategy, old: Any, path: str, value: Any) -> list[str]:
     before = defaulted(strategy, old)
     after = defaulted(strategy, edited(before, path, value))
     return [str(fault) for fault in strategy.validate_update(after, before)]
+
+
+def run(strategy: Strategy, obj: Any) -> None:
+    """Do with an object all that a create and an update do."""
+    strategy.default(obj)
+    again = copy.deepcopy(obj)
+    strategy.default(again)
+    assert again == obj
+    old = copy.deepcopy(obj)
+    strategy.prepare_create(obj)
+    strategy.prepare_update(obj, old)
+    strategy.prepare_status(obj, old)
+    for fault in (*strategy.validate(obj), *strategy.validate_update(obj, old), *strategy.validate_status(obj, old)):
+        assert fault.path
+        assert str(fault)
+    assert all(isinstance(read(obj), str) for read in strategy.fields.values())
+    msgspec.json.encode(obj)

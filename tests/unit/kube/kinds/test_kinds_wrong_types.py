@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Any
-
-import msgspec
 import pytest
 
 from sampan.kube.kinds import (
@@ -26,6 +22,7 @@ from sampan.kube.kinds import (
     storagemigration,
 )
 from sampan.kube.strategy import Strategy
+from unit.kube.kinds.edits import run
 from unit.kube.whole import broken, kinds, whole
 
 GROUPS: dict[str, dict[str, Strategy]] = {
@@ -48,25 +45,6 @@ GROUPS: dict[str, dict[str, Strategy]] = {
 DEFINITIONS = kinds()
 EVERY = [(group, kind) for group, strategies in GROUPS.items() for kind in strategies]
 COUNT = 150
-
-
-def run(strategy: Strategy, obj: Any) -> None:
-    """Do with an object all that a create and an update do."""
-    strategy.default(obj)
-    again = copy.deepcopy(obj)
-    strategy.default(again)
-    assert again == obj
-    old = copy.deepcopy(obj)
-    strategy.prepare_create(obj)
-    strategy.prepare_update(obj, old)
-    strategy.prepare_status(obj, old)
-    found = [*strategy.validate(obj), *strategy.validate_update(obj, old), *strategy.validate_status(obj, old)]
-    for fault in found:
-        assert fault.path
-        assert str(fault)
-    for read in strategy.fields.values():
-        assert isinstance(read(obj), str)
-    msgspec.json.encode(obj)
 
 
 @pytest.mark.parametrize(("group", "kind"), EVERY)
