@@ -13,8 +13,7 @@ from sampan.kube.printing.cell import GENERIC
 from sampan.kube.strategy import Printer
 
 NONE, METADATA, OBJECT = "None", "Metadata", "Object"
-INCLUDES = (NONE, METADATA, OBJECT)
-"""Values of `includeObject`."""
+"""Values of `includeObject`: what comes with each row."""
 
 
 def table(
@@ -29,7 +28,7 @@ def table(
 ) -> Object:
     """Return the Table of some objects.
 
-    `include_object` is one of INCLUDES; `version` is the one of meta.k8s.io that was asked for; `columns` is False for
+    `include_object` is one of the three above; `version` is the one of meta.k8s.io that was asked for; `columns` is False for
     later events of a watch, whose reader knows them already.
     """
     printer = printer or GENERIC
@@ -74,14 +73,4 @@ def partial(obj: Object, version: str = "v1") -> Object:
         "kind": "PartialObjectMetadata",
         "apiVersion": f"meta.k8s.io/{version}",
         "metadata": obj.get("metadata") or {},
-    }
-
-
-def partial_list(items: Iterable[Object], list_metadata: dict[str, Any], version: str = "v1") -> Object:
-    """Return the PartialObjectMetadataList of some objects."""
-    return {
-        "kind": "PartialObjectMetadataList",
-        "apiVersion": f"meta.k8s.io/{version}",
-        "metadata": list_metadata,
-        "items": [partial(obj, version) for obj in items],
     }

@@ -54,13 +54,6 @@ def test_generic_printer_tells_the_name_and_the_time() -> None:
     assert made["rows"][0]["cells"] == ["a", "2024-01-01T00:00:00Z"]
 
 
-def test_partial_list() -> None:
-    made = table.partial_list([CONFIG], {"resourceVersion": "9", "continue": "x"})
-    assert made["kind"] == "PartialObjectMetadataList"
-    assert made["metadata"] == {"resourceVersion": "9", "continue": "x"}
-    assert made["items"] == [table.partial(CONFIG)]
-
-
 CUSTOM = {
     "metadata": META,
     "spec": {
