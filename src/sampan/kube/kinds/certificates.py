@@ -102,7 +102,7 @@ def _signer(path: str, signer: str) -> Iterator[FieldError]:
         yield too_long(path, _SIGNER_BYTES)
 
 
-def _labels(path: str, dotted: str, rule: check.Rule) -> Iterator[FieldError]:
+def _labels(path: str, dotted: str, rule: names.Rule) -> Iterator[FieldError]:
     """Check each part between dots; the first bad one is told."""
     bad = ((label, why) for label in dotted.split(".") if (why := rule(label)))
     for label, why in bad:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,20 +20,17 @@ from sampan.kube.strategy import ValidateUpdate
 
 IMMUTABLE = "field is immutable"
 
-Rule = Callable[[str], str]
-"""What is wrong with a name; "" when nothing is."""
-
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _HTTP_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 
 
-def name(path: str, value: Any, rule: Rule) -> Iterator[FieldError]:
+def name(path: str, value: Any, rule: names.Rule) -> Iterator[FieldError]:
     if why := rule(value if isinstance(value, str) else ""):
         yield invalid(path, value, why)
 
 
-def required_name(path: str, value: str, rule: Rule) -> Iterator[FieldError]:
+def required_name(path: str, value: str, rule: names.Rule) -> Iterator[FieldError]:
     if not value:
         yield required(path)
     else:
@@ -147,7 +144,7 @@ def domain_prefixed_path(path: str, value: str) -> Iterator[FieldError]:
         return
     yield from name(path, domain, names.dns_subdomain)
     if not re.fullmatch(_HTTP_PATH, rest):
-        yield invalid(path, rest, f"Invalid path (regex used for validation is '{_HTTP_PATH}')")
+        yield invalid(path, rest, names.explained("Invalid path", _HTTP_PATH))
 
 
 def fully_qualified(path: str, value: str) -> Iterator[FieldError]:
