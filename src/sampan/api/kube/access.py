@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from sampan.api.kube.request import Request, User
+from sampan.kube import status
 
 
 class Attempt(NamedTuple):
@@ -40,3 +41,19 @@ class Authorizer(Protocol):
     def authorize(self, attempt: Attempt) -> Decision:
         """Decide, from what is held in memory: no await on the way of every request."""
         ...
+
+
+def denied(attempt: Attempt, reason: str) -> status.ApiError:
+    """Return the refusal of an attempt, in the words that users of kubectl know."""
+    user, why = attempt.user.name, f": {reason}" if reason else ""
+    if attempt.path:
+        message = f'forbidden: User "{user}" cannot {attempt.verb} path "{attempt.path}"{why}'
+        return status.ApiError(403, "Forbidden", message, details={})
+    what = f"{attempt.resource}/{attempt.subresource}" if attempt.subresource else attempt.resource
+    where = f' in the namespace "{attempt.namespace}"' if attempt.namespace else " at the cluster scope"
+    return status.forbidden(
+        attempt.resource,
+        attempt.group,
+        attempt.name,
+        f'User "{user}" cannot {attempt.verb} resource "{what}" in API group "{attempt.group}"{where}{why}',
+    )

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from sampan.api.kube import paths, render
-from sampan.api.kube.access import Attempt, Authenticator, Authorizer
+from sampan.api.kube.access import Attempt, Authenticator, Authorizer, denied
 from sampan.api.kube.call import Call
 from sampan.api.kube.deletes import Deletes
 from sampan.api.kube.negotiate import negotiate
@@ -159,22 +159,6 @@ def _attempt(request: Request, target: Target | None) -> Attempt:
         target.subresource,
         target.namespace,
         target.name,
-    )
-
-
-def denied(attempt: Attempt, reason: str) -> status.ApiError:
-    """Return the refusal of an attempt, in the words that users of kubectl know."""
-    user, why = attempt.user.name, f": {reason}" if reason else ""
-    if attempt.path:
-        message = f'forbidden: User "{user}" cannot {attempt.verb} path "{attempt.path}"{why}'
-        return status.ApiError(403, "Forbidden", message, details={})
-    what = f"{attempt.resource}/{attempt.subresource}" if attempt.subresource else attempt.resource
-    where = f' in the namespace "{attempt.namespace}"' if attempt.namespace else " at the cluster scope"
-    return status.forbidden(
-        attempt.resource,
-        attempt.group,
-        attempt.name,
-        f'User "{user}" cannot {attempt.verb} resource "{what}" in API group "{attempt.group}"{where}{why}',
     )
 
 

@@ -1,0 +1,192 @@
+"""Service accounts' tokens: signed statements of who the bearer is, bound to objects that must still be there.
+
+Spec: authentication.k8s.io/v1 TokenRequest, TokenReview; Kubernetes "Managing Service Accounts"; RFC 7519.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from sampan.api.kube.authn import account_groups
+from sampan.api.kube.records import Records
+from sampan.api.kube.request import User
+from sampan.api.kube.served import Registry
+from sampan.base.clock import Clock
+from sampan.kube import object as objects
+from sampan.kube import rfc3339, status
+from sampan.kube.object import Object
+
+ISSUER = "https://kubernetes.default.svc.cluster.local"
+SHORTEST_S, LONGEST_S = 600, 365 * 24 * 3600
+_ALGORITHM = "ES256"
+_PREFIX = "system:serviceaccount:"
+_BOUND = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}
+
+
+class AccountTokens:
+    """Makes tokens and judges them."""
+
+    def __init__(
+        self, key_pem: bytes, records: Records, registry: Registry, clock: Clock, audiences: Sequence[str] = (ISSUER,)
+    ) -> None:
+        """`audiences`: those of this server; a token for none of them is for somebody else."""
+        key = serialization.load_pem_private_key(key_pem, password=None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey), "service accounts' tokens are signed with ECDSA"  # noqa: S101
+        self._key = key
+        self._public = key.public_key()
+        self._records = records
+        self._registry = registry
+        self._clock = clock
+        self.audiences = tuple(audiences)
+
+    # --- make
+
+    def issue(
+        self, account: Object, *, audiences: Sequence[str], seconds: int, bound: Object | None = None
+    ) -> tuple[str, int]:
+        """Return a token for an account, and when it ends, in seconds since the epoch."""
+        now = self._clock.now_ns() // 10**9
+        namespace, name = objects.namespace(account), objects.name(account)
+        about: dict[str, Any] = {
+            "namespace": namespace,
+            "serviceaccount": {"name": name, "uid": objects.uid(account)},
+        }
+        if bound is not None:
+            about[bound["kind"].lower()] = {"name": bound["name"], "uid": bound["uid"]}
+        claims = {
+            "aud": list(audiences),
+            "exp": now + seconds,
+            "iat": now,
+            "nbf": now,
+            "iss": ISSUER,
+            "sub": f"{_PREFIX}{namespace}:{name}",
+            "kubernetes.io": about,
+        }
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM), now + seconds
+
+    async def request(self, namespace: str, name: str, body: Object) -> Object:
+        """Answer a TokenRequest.
+
+        Raises:
+            ApiError: 404, no such account or bound object; 422.
+        """
+        spec = body.get("spec") or {}
+        account = await self._account(namespace, name)
+        if account is None:
+            raise status.not_found("serviceaccounts", "", name)
+        seconds = spec.get("expirationSeconds") or 3600
+        if not isinstance(seconds, int) or not SHORTEST_S <= seconds <= 1 << 32:
+            raise status.ApiError(
+                422,
+                "Invalid",
+                f"spec.expirationSeconds: Invalid value: {seconds}: may not specify a duration less than 10 minutes",
+            )
+        audiences = spec.get("audiences") or list(self.audiences)
+        bound = await self._bound(namespace, spec.get("boundObjectRef"))
+        token, ends = self.issue(account, audiences=audiences, seconds=min(seconds, LONGEST_S), bound=bound)
+        return {
+            "kind": "TokenRequest",
+            "apiVersion": "authentication.k8s.io/v1",
+            "metadata": {"name": name, "namespace": namespace, "creationTimestamp": None},
+            "spec": {**spec, "audiences": audiences, "expirationSeconds": seconds},
+            "status": {"token": token, "expirationTimestamp": rfc3339.render(ends)},
+        }
+
+    async def _bound(self, namespace: str, reference: Any) -> Object | None:
+        if not isinstance(reference, dict) or not reference:
+            return None
+        found = await self._object(str(reference.get("kind")), namespace, str(reference.get("name")))
+        if found is None:
+            raise status.not_found(_BOUND.get(str(reference.get("kind")), "objects"), "", str(reference.get("name")))
+        if reference.get("uid") not in (None, "", objects.uid(found)):
+            raise status.conflict(
+                _BOUND[str(reference["kind"])],
+                "",
+                objects.name(found),
+                "the UID in the bound object reference does not match",
+            )
+        return {"kind": reference["kind"], "name": objects.name(found), "uid": objects.uid(found)}
+
+    # --- judge
+
+    async def user(self, token: str) -> User | None:
+        """Return whose token it is, None when it is not one of ours."""
+        claims = self._claims(token, self.audiences)
+        return await self._user(claims) if claims is not None else None
+
+    async def review(self, token: str, audiences: Sequence[str]) -> tuple[User, list[str]] | None:
+        """Return whose token it is and for which of the audiences; None when it is not good."""
+        wanted = tuple(audiences) or self.audiences
+        claims = self._claims(token, wanted)
+        if claims is None:
+            return None
+        try:
+            user = await self._user(claims)
+        except status.ApiError:
+            return None
+        given = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+        return user, [audience for audience in wanted if audience in given]
+
+    def _claims(self, token: str, audiences: Sequence[str]) -> dict[str, Any] | None:
+        """Return what a token says; None when it is not of this issuer.
+
+        Raises:
+            ApiError: 401, it is, and is not good.
+        """
+        try:
+            if jwt.decode(token, options={"verify_signature": False}).get("iss") != ISSUER:
+                return None
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self._public,
+                algorithms=[_ALGORITHM],
+                audience=list(audiences),
+                issuer=ISSUER,
+                options={
+                    "require": ["exp", "iat", "nbf", "aud", "sub"],
+                    "verify_exp": False,
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                },
+            )
+        except jwt.DecodeError:
+            return None
+        except jwt.PyJWTError as error:
+            raise status.unauthorized() from error
+        now = self._clock.now_ns() / 1e9
+        if not claims["nbf"] <= now < claims["exp"]:
+            raise status.unauthorized()
+        return claims
+
+    async def _user(self, claims: dict[str, Any]) -> User:
+        about = claims.get("kubernetes.io") or {}
+        namespace, account = about.get("namespace"), about.get("serviceaccount") or {}
+        name = f"{_PREFIX}{namespace}:{account.get('name')}"
+        live = await self._account(str(namespace), str(account.get("name")))
+        if live is None or objects.uid(live) != account.get("uid") or name != claims["sub"]:
+            raise status.unauthorized()
+        extra: dict[str, tuple[str, ...]] = {}
+        for kind in _BOUND:
+            if isinstance(bound := about.get(kind.lower()), dict):
+                found = await self._object(kind, str(namespace), str(bound.get("name")))
+                if found is None or objects.uid(found) != bound.get("uid"):
+                    raise status.unauthorized()
+                extra[f"authentication.kubernetes.io/{kind.lower()}-name"] = (str(bound["name"]),)
+                extra[f"authentication.kubernetes.io/{kind.lower()}-uid"] = (str(bound["uid"]),)
+        return User(name, objects.uid(live), account_groups(name), extra)
+
+    async def _account(self, namespace: str, name: str) -> Object | None:
+        return await self._find("serviceaccounts", namespace, name)
+
+    async def _object(self, kind: str, namespace: str, name: str) -> Object | None:
+        plural = _BOUND.get(kind)
+        return await self._find(plural, "" if kind == "Node" else namespace, name) if plural else None
+
+    async def _find(self, plural: str, namespace: str, name: str) -> Object | None:
+        served = self._registry.find("", "v1", plural)
+        return await self._records.get(served.resource, namespace, name) if served else None

@@ -1,0 +1,324 @@
+"""The control process: the Kubernetes API and its controllers, on a store of its own. `python -m sampan.cmd.control …`.
+
+It is started by the engine (`control_child.py`) and lives beside it: each may be killed alone. The engine works without it; it
+works with no node at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import gc
+import os
+import secrets
+import signal
+import socket
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from sampan.api.http.files import TlsFiles
+from sampan.api.http.tls import make_context
+from sampan.api.kube.admission import Chain, Plugin
+from sampan.api.kube.authn import Authentication, StaticTokens
+from sampan.api.kube.authz import MASTERS, Rbac
+from sampan.api.kube.http import Server
+from sampan.api.kube.local import LocalClient
+from sampan.api.kube.metadata import SUFFIX_ALPHABET, SUFFIX_LENGTH
+from sampan.api.kube.plugins.namespace_lifecycle import NamespaceLifecycle
+from sampan.api.kube.plugins.service_addresses import ServiceAddresses
+from sampan.api.kube.records import Records
+from sampan.api.kube.request import User
+from sampan.api.kube.reviews import Reviews
+from sampan.api.kube.served import Registry
+from sampan.api.kube.server import ApiServer, Randomness, build, registry
+from sampan.api.kube.tokens import AccountTokens
+from sampan.api.kube.view import View
+from sampan.base import log
+from sampan.base.clock import Clock, SystemClock
+from sampan.base.errors import Conflict, InvalidArgument, SampanError, Unavailable
+from sampan.client.port import Ref
+from sampan.cmd import bootstrap_objects, pki
+from sampan.control.cluster_roles import ClusterRoleAggregation
+from sampan.control.controller import Controller
+from sampan.control.garbage import GarbageCollector
+from sampan.control.namespaces import NamespaceEnd
+from sampan.control.service_accounts import NamespaceFurniture
+from sampan.control.ttl import TtlAfterFinished
+from sampan.kube import rfc3339
+from sampan.kube.resource import Resource
+from sampan.store.kv.cipher import Sealed
+from sampan.store.kv.port import Store
+from sampan.store.kv.sqlite import SqliteStore
+
+SERVICE_CIDR = "10.96.0.0/12"
+ENCRYPTED = ("/core/secrets/",)
+_EVENTS, _LEASES = "/core/events/", "/coordination.k8s.io/leases/"
+_BACKLOG = 1024
+
+_log = log.get("control")
+
+
+class ControlSettings(msgspec.Struct, frozen=True):
+    """`listen`: HOST:PORT of the API over TLS. `plain`: the same without TLS, on loopback only; "" for none."""
+
+    data_root: Path
+    listen: str = "127.0.0.1:6443"
+    plain: str = ""
+    log_level: str = "info"
+
+    @property
+    def directory(self) -> Path:
+        return self.data_root / "control"
+
+
+class ControlPlane(msgspec.Struct, frozen=True):
+    """What runs, in the order in which it was started."""
+
+    server: ApiServer
+    stores: Sequence[Store]
+    views: Sequence[View]
+    controllers: Sequence[Controller]
+
+    async def close(self) -> None:
+        for controller in reversed(self.controllers):
+            await controller.close()
+        await self.server.close()
+        for view in self.views:
+            view.close()
+        for store in self.stores:
+            await store.close()
+
+
+async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> ControlPlane:
+    """Return a running control plane on these keys; the HTTP server comes on top."""
+    main, events, leases = _stores(settings.directory, keys, clock)
+    records = Records(main, {_EVENTS: events, _LEASES: leases})
+    served = registry()
+    views = {plural: View(records, _resource(served, group, plural)) for plural, group in _VIEWED.items()}
+    for view in views.values():
+        await view.start()
+    authorizer = Rbac(views["roles"], views["clusterroles"], views["rolebindings"], views["clusterrolebindings"])
+    for view in views.values():
+        await view.start()  # once more, now that somebody listens
+    tokens = AccountTokens(keys.accounts_key.read_bytes(), records, served, clock)
+    chain = Chain(_plugins(views, records, served))
+    server = build(
+        records,
+        served,
+        Authentication([tokens, StaticTokens(_static_tokens(settings.directory))], authorizer, clock),
+        authorizer,
+        chain,
+        clock,
+        Randomness(lambda: str(uuid.uuid4()), _suffix),
+        virtual=Reviews(authorizer, tokens).virtual(),
+    )
+    port = int(settings.listen.rpartition(":")[2])
+    admin = LocalClient(server.api, User("system:apiserver", groups=(MASTERS,)), "sampan")
+    await bootstrap_objects.ensure(admin, pki.SERVICE_ADDRESS, port)
+    controllers = _controllers(server, served, keys, clock)
+    for controller in controllers:
+        await controller.start()
+    return ControlPlane(server, (main, events, leases), tuple(views.values()), controllers)
+
+
+_VIEWED = {
+    "namespaces": "",
+    "services": "",
+    "roles": "rbac.authorization.k8s.io",
+    "clusterroles": "rbac.authorization.k8s.io",
+    "rolebindings": "rbac.authorization.k8s.io",
+    "clusterrolebindings": "rbac.authorization.k8s.io",
+}
+"""Plural -> group of what is looked at on every request."""
+
+
+def _stores(directory: Path, keys: pki.Pki, clock: Clock) -> tuple[Store, Store, Store]:
+    """Return the store of everything, that of events, which may be lost, and that of leases, with a budget of its own."""
+    packer = Sealed(keys.sealing(), ENCRYPTED)
+    return (
+        SqliteStore(directory / "state.db", clock, packer=packer),
+        SqliteStore(directory / "events.db", clock, synchronous="OFF", history_s=60, cache_bytes=1 << 20),
+        SqliteStore(directory / "leases.db", clock, synchronous="NORMAL", cache_bytes=1 << 20),
+    )
+
+
+def _plugins(views: dict[str, View], records: Records, served: Registry) -> list[Plugin]:
+    """Return the admission plugins in their order."""
+    return [
+        NamespaceLifecycle(views["namespaces"], records, _resource(served, "", "namespaces")),
+        ServiceAddresses(views["services"], SERVICE_CIDR, secrets.randbelow),
+    ]
+
+
+def _controllers(server: ApiServer, served: Registry, keys: pki.Pki, clock: Clock) -> list[Controller]:
+    def client(name: str) -> LocalClient:
+        user = User("system:kube-controller-manager", groups=("system:authenticated",))
+        return LocalClient(server.api, user, name)
+
+    def refs(*, namespaced: bool) -> list[Ref]:
+        needed = {"list", "watch", "delete"}
+        return [
+            Ref(item.resource.group, item.resource.version, item.resource.plural, item.resource.namespaced)
+            for item in served
+            if needed <= set(item.resource.verbs)
+            and not item.resource.stored_as
+            and (item.resource.namespaced or not namespaced)
+        ]
+
+    def of_kind(api_version: str, kind: str) -> Ref | None:
+        group, _, version = api_version.rpartition("/")
+        found = served.by_kind(group, version, kind)
+        if found is None:
+            return None
+        return Ref(group, version, found.resource.plural, found.resource.namespaced)
+
+    def now() -> str:
+        return rfc3339.render(clock.now_ns() // 10**9)
+
+    return [
+        ClusterRoleAggregation(client("clusterrole-aggregation-controller")),
+        NamespaceFurniture(client("root-ca-cert-publisher"), keys.ca.read_text()),
+        NamespaceEnd(client("namespace-controller"), lambda: refs(namespaced=True), now),
+        GarbageCollector(client("generic-garbage-collector"), lambda: refs(namespaced=False), of_kind),
+        TtlAfterFinished(client("ttl-after-finished-controller"), clock),
+    ]
+
+
+def _resource(served: Registry, group: str, plural: str) -> Resource:
+    found = served.find(group, "v1", plural)
+    if found is None:
+        raise Unavailable(f"{plural} is not in the catalog")
+    return found.resource
+
+
+def _suffix() -> str:
+    return "".join(secrets.choice(SUFFIX_ALPHABET) for _ in range(SUFFIX_LENGTH))
+
+
+def _static_tokens(directory: Path) -> dict[str, User]:
+    """Return the tokens in `tokens.csv`: token,user,uid,"group,group". Spec: Kubernetes static token file."""
+    import csv
+
+    try:
+        with (directory / "tokens.csv").open(newline="") as source:
+            rows = [row for row in csv.reader(source) if len(row) >= 3]
+    except FileNotFoundError:
+        return {}
+    return {
+        row[0]: User(row[1], row[2], tuple(part for part in (row[3] if len(row) > 3 else "").split(",") if part))
+        for row in rows
+    }
+
+
+# --- the process ------------------------------------------------------------------------------------------------------
+
+
+def main(argv: list[str]) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="sampan control", description="Run the Kubernetes API in the foreground.")
+    parser.add_argument("--data-root", required=True)
+    parser.add_argument("--listen", default="127.0.0.1:6443", metavar="HOST:PORT")
+    parser.add_argument("--plain-listen", default="", metavar="HOST:PORT", help="without TLS, on loopback only")
+    parser.add_argument("--log-level", default="info")
+    words = parser.parse_args(argv)
+    settings = ControlSettings(Path(words.data_root), words.listen, words.plain_listen, words.log_level)
+    log.setup(settings.log_level)
+    # young objects die young: most collections of a server that decodes JSON find nothing
+    gc.set_threshold(50_000, 20, 100)
+    try:
+        with _alone(settings.directory):
+            asyncio.run(serve(settings))
+    except SampanError as error:
+        print(f"sampan: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def serve(settings: ControlSettings) -> None:
+    """Run the control plane and its server until it is told to stop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    clock = SystemClock()
+    host = settings.listen.rpartition(":")[0].strip("[]")
+    listener = _bind(settings.listen)
+    keys = pki.ensure(settings.data_root, [host] if host not in ("", "0.0.0.0", "::") else [], clock)
+    plane = await compose(settings, keys, clock)
+    async with _serving(plane, settings, keys, listener):
+        gc.collect()
+        gc.freeze()
+        _log.info("ready on https://%s", settings.listen)
+        await stop.wait()
+        _log.info("stopping")
+
+
+@contextlib.asynccontextmanager
+async def _serving(
+    plane: ControlPlane, settings: ControlSettings, keys: pki.Pki, listener: socket.socket
+) -> AsyncIterator[None]:
+    server = Server(plane.server.api.handle)
+    files = TlsFiles(ca=str(keys.ca), cert=str(keys.server), key=str(keys.server_key))
+    try:
+        await server.listen(listener, make_context(files, anonymous=True))
+        if settings.plain:
+            if not settings.plain.startswith(("127.", "localhost:", "[::1]")):
+                raise InvalidArgument(f"--plain-listen {settings.plain}: without TLS only on loopback")
+            await server.listen(_bind(settings.plain))
+        host, port = listener.getsockname()[:2]
+        reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+        _write(settings.directory / "address", f"[{reachable}]:{port}" if ":" in reachable else f"{reachable}:{port}")
+        yield
+    finally:
+        await server.close()
+        await plane.close()
+
+
+def _bind(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise InvalidArgument(f"--api-listen {address}: write it as HOST:PORT")
+    host = host.strip("[]") or "127.0.0.1"
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, int(port)))
+    except OSError as error:
+        listener.close()
+        raise Unavailable(
+            f"cannot listen on {address}: {error.strerror}. Give another one with --api-listen HOST:PORT, or none"
+        ) from error
+    listener.listen(_BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Hold the store for this process alone; its pid is in `pid` meanwhile."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(f"another control process uses {directory} (its pid is in {directory}/pid)") from None
+        _write(directory / "pid", str(os.getpid()))
+        yield
+    finally:
+        os.close(lock)
+
+
+def _write(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(f"{text}\n")
+    beside.rename(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
