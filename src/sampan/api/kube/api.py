@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from sampan.api.kube import paths, render
+from sampan.api.kube import answers, paths
 from sampan.api.kube.access import Attempt, Authenticator, Authorizer, denied
 from sampan.api.kube.call import Call
 from sampan.api.kube.deletes import Deletes
@@ -166,7 +166,7 @@ def refusal(error: Exception) -> Response:
     """Return the answer to a request that failed."""
     if not isinstance(error, status.ApiError):
         error = _as_api_error(error)
-    return render.json(error.status(), error.code, error.headers)
+    return answers.json(error.status(), error.code, error.headers)
 
 
 def _as_api_error(error: Exception) -> status.ApiError:

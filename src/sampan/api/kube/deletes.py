@@ -8,9 +8,9 @@ from __future__ import annotations
 import msgspec
 
 from sampan.api.kube.admission import Attributes, Chain
+from sampan.api.kube.answers import Renderer, json
 from sampan.api.kube.call import Call
 from sampan.api.kube.records import Records
-from sampan.api.kube.render import Renderer, json
 from sampan.api.kube.request import Response
 from sampan.api.kube.selection import Selection
 from sampan.base.clock import Clock

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from sampan.api.kube import render
+from sampan.api.kube import answers
 from sampan.api.kube.request import Request, Response
 from sampan.api.kube.served import Registry
 from sampan.kube import status
@@ -59,7 +59,7 @@ class Discovery:
         else:
             listed = [_group(name, versions) for name, versions in groups.items()]
             obj = {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
-        return render.json(obj, headers=(_VARY,))
+        return answers.json(obj, headers=(_VARY,))
 
     def _as_aggregated(self, request: Request, root: str) -> Response:
         body, etag = self._aggregated.get(root) or self._make(root)
@@ -96,7 +96,7 @@ class Discovery:
         versions = self._groups().get(name)
         if not versions:
             raise status.ApiError(404, "NotFound", "the server could not find the requested resource")
-        return render.json({"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)})
+        return answers.json({"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)})
 
     def _resources(self, group: str, version: str) -> Response:
         found = self._of(group, version)
@@ -112,7 +112,7 @@ class Discovery:
             "groupVersion": f"{group}/{version}" if group else version,
             "resources": rows,
         }
-        return render.json(obj)
+        return answers.json(obj)
 
     def _groups(self) -> dict[str, list[str]]:
         names = dict.fromkeys(served.resource.group for served in self._registry if served.resource.group)

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Awaitable, Callable, Mapping
 
 from sampan import __version__
-from sampan.api.kube import render
+from sampan.api.kube import answers
 from sampan.api.kube.request import Request, Response
 
 VERSION = "1.37.0"
@@ -26,9 +26,9 @@ class Health:
         """Return the answer, None for another path."""
         path = request.path.rstrip("/") or "/"
         if path == "/":
-            return render.json({"paths": self._paths()})
+            return answers.json({"paths": self._paths()})
         if path == "/version":
-            return render.json(version())
+            return answers.json(version())
         root, _, name = path[1:].partition("/")
         if f"/{root}" not in _ROOTS:
             return None

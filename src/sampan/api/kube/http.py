@@ -21,7 +21,7 @@ import httptools
 from isal import isal_zlib
 
 from sampan.api.http.tls import TlsLayer
-from sampan.api.kube import render
+from sampan.api.kube import answers
 from sampan.api.kube.request import Handler, Request, Response, Shared
 from sampan.base import log
 from sampan.kube import status
@@ -289,7 +289,7 @@ class Connection(asyncio.Protocol):
         if transport is None or self._sink is not None or self._running is not None:
             self.abort()
             return
-        response = render.json(error.status(), error.code, error.headers)
+        response = answers.json(error.status(), error.code, error.headers)
         head = _head(response, b"Connection: close\r\n")
         transport.write(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(response.body), response.body))
         transport.close()

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from sampan.api.kube import render
+from sampan.api.kube import answers
 from sampan.api.kube.patches import APPLY_YAML, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from sampan.api.kube.request import Request, Response
 from sampan.api.kube.served import Registry, Served
@@ -85,7 +85,7 @@ class OpenApi:
     def _document(self, name: str) -> tuple[bytes, str]:
         found = self._documents.get(name)
         if found is None:
-            body = render.json(document(name, self._served(name), self._custom(*_of_root(name)))).body
+            body = answers.json(document(name, self._served(name), self._custom(*_of_root(name)))).body
             found = self._documents[name] = body, self._mark(name)
         return found
 

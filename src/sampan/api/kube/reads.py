@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from sampan.api.kube.answers import Renderer
 from sampan.api.kube.call import Call, invalid_option
 from sampan.api.kube.records import Records
-from sampan.api.kube.render import Renderer
 from sampan.api.kube.request import Response
 from sampan.api.kube.selection import Selection
 from sampan.kube import status

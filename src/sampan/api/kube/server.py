@@ -8,6 +8,7 @@ import msgspec
 
 from sampan.api.kube.access import Authenticator, Authorizer
 from sampan.api.kube.admission import Chain
+from sampan.api.kube.answers import Renderer
 from sampan.api.kube.api import Api, Page, Verbs
 from sampan.api.kube.api import Served as Answered
 from sampan.api.kube.deletes import Deletes
@@ -18,7 +19,6 @@ from sampan.api.kube.openapi import OpenApi, Schemas
 from sampan.api.kube.patches import Patches
 from sampan.api.kube.reads import Reads
 from sampan.api.kube.records import Records
-from sampan.api.kube.render import Renderer
 from sampan.api.kube.served import Conversion, Registry, builtin
 from sampan.api.kube.subresources import Subresources, Virtual
 from sampan.api.kube.watch import Watches

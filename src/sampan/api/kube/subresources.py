@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
+from sampan.api.kube.answers import json, warnings
 from sampan.api.kube.call import Call
 from sampan.api.kube.deletes import Deletes, options
 from sampan.api.kube.metadata import CONFINED
 from sampan.api.kube.patches import JSON_PATCH, Patches
 from sampan.api.kube.reads import Reads
 from sampan.api.kube.records import Records
-from sampan.api.kube.render import json, warnings
 from sampan.api.kube.request import Response
 from sampan.api.kube.served import Registry
 from sampan.api.kube.writes import Change, Make, Writes

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sampan.api.kube import render
+from sampan.api.kube import answers
 from sampan.api.kube.call import Call, invalid_option
 from sampan.api.kube.negotiate import PARTIAL, TABLE, Form
 from sampan.api.kube.reads import CHUNK, number_of, too_new
@@ -218,7 +218,7 @@ class Watcher:
         async def convert() -> None:
             if before is not None:
                 await before
-            [obj] = await render.served_version(self._served, [msgspec.json.decode(entry.object(kind), type=Object)])
+            [obj] = await answers.served_version(self._served, [msgspec.json.decode(entry.object(kind), type=Object)])
             first, self._first = self._first, False
             self.sink.write(self._shape.of_object(kind, obj, first=first))
 
@@ -230,7 +230,7 @@ class Watcher:
             part = [stored.with_revision(item.value, item.mod_revision) for item in items[start : start + CHUNK // 5]]
             if self._served.conversion is not None:
                 decoded = [msgspec.json.decode(value, type=Object) for value in part]
-                objects = await render.served_version(self._served, decoded)
+                objects = await answers.served_version(self._served, decoded)
                 lines = [self._shape.of_object("ADDED", obj, first=self._take_first()) for obj in objects]
             else:
                 lines = [self._shape.event("ADDED", value, first=self._take_first()) for value in part]
@@ -361,7 +361,7 @@ class Watches:
         def start(sink: Sink) -> None:
             self._attach(self._watcher(call, wanted, shape, sink), feed, store)
 
-        headers = render.warnings(call)
+        headers = answers.warnings(call)
         return Response(headers=headers, stream=stream if wanted.initial else start)
 
     def _watcher(self, call: Call, wanted: Wanted, shape: Shape, sink: Sink) -> Watcher:

@@ -13,10 +13,10 @@ import msgspec
 
 from sampan.api.kube import bodies, metadata
 from sampan.api.kube.admission import Attributes, Chain
+from sampan.api.kube.answers import Renderer
 from sampan.api.kube.call import Call
 from sampan.api.kube.leases import Expiry
 from sampan.api.kube.records import Records
-from sampan.api.kube.render import Renderer
 from sampan.api.kube.request import Response
 from sampan.api.kube.served import Served
 from sampan.base.clock import Clock

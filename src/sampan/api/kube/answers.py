@@ -1,4 +1,4 @@
-"""Render: stored bytes into the form a client asked for. Plain JSON is joined, never decoded."""
+"""Answers: stored bytes into the form a client asked for. Plain JSON is joined, never decoded."""
 
 from __future__ import annotations
 
