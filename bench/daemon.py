@@ -107,7 +107,7 @@ def sampan(fence: Fence, prefix: Sequence[str] = ()) -> Daemon:
     root = fence.root
     argv = [*(prefix or [SAMPAN]), "daemon", "--data-root", str(root / "data"), "--exec-root", str(fence.exec_root)]
     argv += ["-H", f"unix://{root / 'd.sock'}", "--pidfile", str(root / "pid"), "--bridge", "sampanbench0"]
-    argv += ["--bip", SAMPAN_CIDR]
+    argv += ["--bip", SAMPAN_CIDR, "--api-listen", "none"]
     # a shell's wish to write no bytecode would charge each start with a compiler that no installed daemon runs
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return Daemon("sampan", fence, argv, env)

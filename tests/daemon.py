@@ -52,7 +52,19 @@ class Daemon:
         self.socket = f"{home}/s.sock"
         self.host = f"unix://{self.socket}"
         self.roots = ("--data-root", f"{home}/data", "--exec-root", f"{home}/run")
-        self.flags = ("-H", self.host, "--pidfile", f"{home}/pid", "--bridge", self.bridge, "--bip", self.bip, *flags)
+        self.flags = (
+            "-H",
+            self.host,
+            "--api-listen",
+            "none",
+            "--pidfile",
+            f"{home}/pid",
+            "--bridge",
+            self.bridge,
+            "--bip",
+            self.bip,
+            *flags,
+        )
         self.env = os.environ | (env or {})
         self.log = home / "log"
         self.process: subprocess.Popen[bytes] | None = None

@@ -21,7 +21,7 @@ class PrivateDaemon:
         third = secrets.randbelow(250)
         self.flags = [
             "--data-root", f"{self.home}/data", "--exec-root", f"{self.home}/run", "--bridge", self.bridge,
-            "--bip", f"10.211.{third}.1/24", "--netns-pool", "2",
+            "--bip", f"10.211.{third}.1/24", "--netns-pool", "2", "--api-listen", "none",
         ]  # fmt: skip
         self.host = f"unix://{self.home}/run/sampan.sock"
         self.environ = {**os.environ, "SAMPAN_HOST": self.host, "DOCKER_HOST": self.host, "DOCKER_CONFIG": self.home}

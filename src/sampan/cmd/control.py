@@ -167,7 +167,7 @@ def _controllers(server: ApiServer, served: Registry, keys: pki.Pki, clock: Cloc
             Ref(item.resource.group, item.resource.version, item.resource.plural, item.resource.namespaced)
             for item in served
             if needed <= set(item.resource.verbs)
-            and not item.resource.stored_as
+            and not item.resource.storage
             and (item.resource.namespaced or not namespaced)
         ]
 

@@ -11,6 +11,7 @@ from sampan.api.docker.server import Server, check_listen
 from sampan.base import log
 from sampan.base.clock import SystemClock
 from sampan.base.ids import random_id
+from sampan.cmd.control_child import ControlChild
 from sampan.cmd.identity import identity, tag_of
 from sampan.cmd.settings import DaemonSettings
 from sampan.engine.linux import LinuxMachine
@@ -88,6 +89,7 @@ async def serve(settings: DaemonSettings) -> None:
     await engine.open()
     server = Server(engine, settings.hosts, tls=settings.tls if settings.tls_verify else None, group=settings.group)
     await server.start()
+    control = _control(settings)
     # Long-lived objects are never garbage: frozen, they cost no collection again.
     gc.collect()
     gc.freeze()
@@ -95,4 +97,15 @@ async def serve(settings: DaemonSettings) -> None:
     await stop.wait()
     _log.info("stopping; containers go on running")
     await server.close()
+    if control is not None:
+        await control.close()
     await engine.close()
+
+
+def _control(settings: DaemonSettings) -> ControlChild | None:
+    """Return the control process, begun, where one is wanted."""
+    if not settings.api_listen:
+        return None
+    child = ControlChild(settings.data_root, settings.api_listen, settings.log_level, settings.api_plain_listen)
+    child.start()
+    return child

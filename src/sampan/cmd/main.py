@@ -12,6 +12,7 @@ _VERBS = {
     "status": "up:status",
     "doctor": "doctor:main",
     "env": "env:main",
+    "kubeconfig": "kubeconfig:main",
 }
 """Verb -> module and function in this package; each takes the words after the verb and returns the exit code."""
 

@@ -32,7 +32,7 @@ def purge(settings: DaemonSettings) -> None:
         raise NotFound(f"{data_root} holds no data of a sampan daemon: nothing was removed")
     tag = tag_of(data_root)
     group = Group(Hierarchies(), f"/sampan-{tag}")
-    _end([*group.pids(), *_monitors(str(exec_root))])
+    _end([*group.pids(), *_monitors(str(exec_root)), *_control(str(data_root))])
     remove_all(exec_root, tag)
     unshare_data_root(str(data_root))
     for row in reversed(mounts_below(str(exec_root))):
@@ -50,6 +50,12 @@ def _monitors(exec_root: str) -> list[int]:
         for pid, argv in process.command_lines()
         if argv and os.path.basename(argv[0]) == "conmon" and any(word.startswith(prefix) for word in argv)
     ]
+
+
+def _control(data_root: str) -> list[int]:
+    """The control process of a data root."""
+    words = ["-m", "sampan.cmd.control", "--data-root", data_root]
+    return [pid for pid, argv in process.command_lines() if argv[1:5] == words]
 
 
 def _end(pids: list[int]) -> None:

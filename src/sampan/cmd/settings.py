@@ -13,6 +13,7 @@ from sampan.model.container import Ulimit
 
 DATA_ROOT = "/var/lib/sampan"
 EXEC_ROOT = "/run/sampan"
+API_LISTEN = "127.0.0.1:6443"
 
 
 class DaemonSettings(NamedTuple):
@@ -35,6 +36,8 @@ class DaemonSettings(NamedTuple):
     default_ulimits: tuple[Ulimit, ...]
     group: str
     netns_pool: int
+    api_listen: str
+    api_plain_listen: str
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,6 +76,12 @@ def parser() -> argparse.ArgumentParser:
     add("--default-ulimit", action="append", metavar="NAME=SOFT[:HARD]")
     add("-G", "--group", metavar="NAME", help="group of the Unix socket")
     add("--netns-pool", type=int, metavar="N", help="network namespaces kept ready (default 16, 0 for none)")
+    add(
+        "--api-listen",
+        metavar="HOST:PORT",
+        help=f"the Kubernetes API, a process of its own (default {API_LISTEN}); none: there is none",
+    )
+    add("--api-plain-listen", metavar="HOST:PORT", help="the same without TLS, on loopback only; for measurements")
     return parse
 
 
@@ -120,6 +129,8 @@ def load(argv: list[str]) -> DaemonSettings:
         default_ulimits=tuple(map(_ulimit, many("default-ulimit"))),
         group=text("group", ""),
         netns_pool=int(merged.get("netns-pool", 16)),
+        api_listen="" if text("api-listen", API_LISTEN) == "none" else text("api-listen", API_LISTEN),
+        api_plain_listen=text("api-plain-listen", ""),
     )
 
 

@@ -69,6 +69,8 @@ def _up(argv: list[str]) -> int:
         _wait_ready(settings, _start_detached(command, log), f"its log {log}")
     print(f"sampan is up (pid {running_pid(settings)}) on {settings.hosts[0]}")
     print('Point docker at it with: eval "$(sampan env)"')
+    if settings.api_listen:
+        print("Point kubectl at it with: sampan kubeconfig > ~/.kube/config")
     return 0
 
 

@@ -184,6 +184,12 @@ RESOURCES: tuple[Resource, ...] = (
         version="v2",
     ),
     *_group(
+        "autoscaling",
+        f"{_API}.autoscaling",
+        _r("horizontalpodautoscalers", "HorizontalPodAutoscaler", "hpa", parts=(_STATUS,), categories=_ALL,
+           storage="autoscaling/v2"),
+    ),
+    *_group(
         "batch",
         f"{_API}.batch",
         _r("cronjobs", "CronJob", "cj", parts=(_STATUS,), categories=_ALL),
@@ -280,8 +286,21 @@ _BY_GROUP: Mapping[str, Mapping[str, Strategy]] = {
 }
 
 STRATEGIES: Mapping[tuple[str, str], Strategy] = {
-    (group, kind): msgspec.structs.replace(strategy, printer=PRINTERS.get((group, kind)) or strategy.printer)
+    (group, kind): msgspec.structs.replace(found, printer=PRINTERS.get((group, kind)) or found.printer)
     for group, strategies in _BY_GROUP.items()
-    for kind, strategy in strategies.items()
+    for kind, found in strategies.items()
 }
 """(group, kind) -> behaviour. Kinds without one have none of their own."""
+
+OLDER: Mapping[tuple[str, str, str], Strategy] = {
+    ("autoscaling", "v1", "HorizontalPodAutoscaler"): msgspec.structs.replace(
+        autoscaling.STRATEGY_V1, printer=PRINTERS.get(("autoscaling", "HorizontalPodAutoscaler"))
+    ),
+}
+"""(group, version, kind) -> behaviour of versions that differ from the stored one."""
+
+
+def strategy(resource: Resource) -> Strategy:
+    """Return the behaviour of a resource's kind in its version."""
+    older = OLDER.get((resource.group, resource.version, resource.kind))
+    return older or STRATEGIES.get((resource.group, resource.kind)) or Strategy()

@@ -24,9 +24,6 @@ NOT_RESOURCES = {
 }
 """Kinds that no collection is of."""
 
-OLD_VERSIONS = {("autoscaling", "v1"): "v2 is served, and what kubectl 1.37 asks for"}
-"""Stable versions that another one has taken the place of."""
-
 SERVED = {(resource.group, resource.version, resource.kind) for resource in RESOURCES}
 STABLE = sorted(
     (group, version, kind)
@@ -40,7 +37,7 @@ STABLE = sorted(
 
 @pytest.mark.parametrize(("group", "version", "kind"), STABLE)
 def test_every_stable_kind_is_served(group: str, version: str, kind: str) -> None:
-    absent = (group, kind) in NOT_RESOURCES or (group, version) in OLD_VERSIONS
+    absent = (group, kind) in NOT_RESOURCES
     assert ((group, version, kind) in SERVED) is not absent
 
 

@@ -36,10 +36,8 @@ async def test_the_earliest_time_counts():
 
 async def test_failures_wait_longer_and_longer():
     queue = KeyedQueue[str](first_delay_s=0.001, last_delay_s=0.004)
-    delays = []
     queue.add("a")
-    for _ in range(5):
-        delays.append(queue.failed(await queue.get()))
+    delays = [queue.failed(await queue.get()) for _ in range(5)]
     assert delays == [0.001, 0.002, 0.004, 0.004, 0.004]
     queue.done(await queue.get())
     queue.add("a")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sampan.api.kube.call import Call
+from sampan.api.kube.call import Call, invalid_option
 from sampan.api.kube.negotiate import PARTIAL, PROTOBUF, TABLE
 from sampan.api.kube.request import Response
 from sampan.api.kube.served import Served
@@ -15,6 +15,7 @@ from sampan.kube.printing import table
 from sampan.kube.protobuf import encode as protobuf
 from sampan.store.kv.port import Item
 
+_INCLUDES = (table.NONE, table.METADATA, table.OBJECT)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -42,19 +43,22 @@ class Renderer:
         if call.form.shape == TABLE:
             obj = self.table(call, [obj], {"resourceVersion": obj["metadata"].get("resourceVersion", "")})
         elif call.form.shape == PARTIAL:
-            obj = table.partial(obj)
+            obj = table.partial(obj, call.form.version)
         elif call.form.protobuf:
             return Response(code, protobuf(obj), PROTOBUF, warnings(call))
         return json(obj, code, warnings(call))
 
     def table(self, call: Call, objects: list[Object], metadata: Object) -> Object:
-        include = call.request.parameter("includeObject") or "Metadata"
+        include = call.request.parameter("includeObject") or table.METADATA
+        if include not in _INCLUDES:
+            raise invalid_option("includeObject", include, f"supported values: {', '.join(_INCLUDES)}")
         return table.table(
             call.served.strategy.printer,
             objects,
             now_s=self._clock.now_ns() / 1e9,
             include_object=include,
             list_metadata=metadata,
+            version=call.form.version,
         )
 
     async def list(self, call: Call, items: list[Item], metadata: Object) -> Response:
@@ -69,7 +73,7 @@ class Renderer:
             return json(self.table(call, objects, metadata), headers=warnings(call))
         if form.shape == PARTIAL:
             kind, version = "PartialObjectMetadataList", f"meta.k8s.io/{form.version}"
-            objects = [table.partial(obj) for obj in objects]
+            objects = [table.partial(obj, form.version) for obj in objects]
         whole: Object = {"kind": kind, "apiVersion": version, "metadata": metadata, "items": objects}
         if form.protobuf:
             return Response(200, protobuf(whole), PROTOBUF, warnings(call))

@@ -55,6 +55,14 @@ def born(obj: Object, *, uid: str, now: str, generation: bool) -> None:
         meta_["generation"] = 1
 
 
+def tidy(obj: Object) -> None:
+    """Leave out what is empty, as typed servers do."""
+    meta_ = objects.metadata(obj)
+    for key in ("labels", "annotations", "ownerReferences", "finalizers"):
+        if key in meta_ and not meta_[key]:
+            del meta_[key]
+
+
 def match(call: Call, new: Object, old: Object) -> None:
     """Refuse a change that was meant for another version of the object, or for another object of that name.
 

@@ -80,17 +80,17 @@ def _key(resource: Resource) -> tuple[str, str, str]:
 
 def builtin(
     resources: Iterable[Resource],
-    strategies: Mapping[tuple[str, str], Strategy],
+    strategy_of: Callable[[Resource], Strategy],
     node_of: Callable[[str], Node | None],
-    conversions: Mapping[tuple[str, str], Conversion],
+    conversions: Mapping[tuple[str, str, str], Conversion],
 ) -> list[Served]:
-    """Return the built-in resources as served. Strategies go by (group, kind), conversions by (group, plural)."""
+    """Return the built-in resources as served. Conversions go by (group, version, plural)."""
     return [
         Served(
             resource,
-            strategies.get((resource.group, resource.kind), Strategy()),
+            strategy_of(resource),
             node_of(resource.definition) if resource.definition else None,
-            conversions.get((resource.group, resource.plural)),
+            conversions.get((resource.group, resource.version, resource.plural)),
         )
         for resource in resources
     ]

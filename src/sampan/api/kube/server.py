@@ -25,7 +25,7 @@ from sampan.api.kube.watch import Watches
 from sampan.api.kube.writes import Writes
 from sampan.base.clock import Clock
 from sampan.kube import catalog
-from sampan.kube.kinds import event
+from sampan.kube.kinds import autoscaling, event
 from sampan.kube.object import Object
 from sampan.kube.schema import builtin as schemas
 
@@ -41,22 +41,29 @@ class Randomness(msgspec.Struct, frozen=True):
     """Five characters that end a generated name."""
 
 
-class EventConversion:
-    """events.k8s.io/v1 over stored core/v1 events."""
+class PlainConversion:
+    """Between two versions that pure functions translate."""
+
+    def __init__(self, to_storage: Callable[[Object], Object], from_storage: Callable[[Object], Object]) -> None:
+        self._to_storage = to_storage
+        self._from_storage = from_storage
 
     async def to_storage(self, objects: list[Object]) -> list[Object]:
-        return [event.to_core(obj) for obj in objects]
+        return [self._to_storage(obj) for obj in objects]
 
     async def from_storage(self, objects: list[Object]) -> list[Object]:
-        return [event.from_core(obj) for obj in objects]
+        return [self._from_storage(obj) for obj in objects]
 
 
-_CONVERSIONS: Mapping[tuple[str, str], Conversion] = {("events.k8s.io", "events"): EventConversion()}
+_CONVERSIONS: Mapping[tuple[str, str, str], Conversion] = {
+    ("events.k8s.io", "v1", "events"): PlainConversion(event.to_core, event.from_core),
+    ("autoscaling", "v1", "horizontalpodautoscalers"): PlainConversion(autoscaling.to_v2, autoscaling.from_v2),
+}
 
 
 def registry() -> Registry:
     """Return what is served from the start: the catalog."""
-    return Registry(builtin(catalog.RESOURCES, catalog.STRATEGIES, schemas.find, _CONVERSIONS))
+    return Registry(builtin(catalog.RESOURCES, catalog.strategy, schemas.find, _CONVERSIONS))
 
 
 class ApiServer(msgspec.Struct, frozen=True):

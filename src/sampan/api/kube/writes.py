@@ -24,6 +24,7 @@ from sampan.base.errors import NotFound
 from sampan.kube import object as objects
 from sampan.kube import rfc3339, status, stored
 from sampan.kube.apply import update as own
+from sampan.kube.fielderror import FieldError
 from sampan.kube.object import Object
 from sampan.kube.schema import structural
 from sampan.store.kv.port import CompareFailed, Item, Op
@@ -126,6 +127,7 @@ class Writes:
         await self._chain.mutate(attributes)
         _default(served, obj)
         served.strategy.prepare_create(obj)
+        metadata.tidy(obj)
         if faults := [*metadata.validate(served, obj), *served.strategy.validate(obj)]:
             raise status.invalid(resource.kind, resource.group, objects.name(obj), faults)
         await self._chain.validate(attributes)
@@ -187,13 +189,7 @@ class Writes:
         attributes = self._attributes(call, "UPDATE", new, old, change.subresource)
         await self._chain.mutate(attributes)
         _default(served, new)
-        strategy = served.strategy
-        (strategy.prepare_status if change.subresource == "status" else strategy.prepare_update)(new, old)
-        metadata.count_generation(strategy, new, old)
-        judge = strategy.validate_status if change.subresource == "status" else strategy.validate_update
-        faults = [*metadata.validate_update(served, new, old), *judge(new, old)]
-        if not change.subresource:
-            faults += strategy.validate(new)
+        faults = _prepared(served, change.subresource, new, old)
         if faults:
             raise status.invalid(resource.kind, resource.group, objects.name(new), faults)
         await self._chain.validate(attributes)
@@ -261,6 +257,30 @@ class Writes:
 def stored_form(obj: Object) -> bytes:
     """Return an object as JSON, to make fresh copies of."""
     return msgspec.json.encode(obj)
+
+
+def _prepared(served: Served, subresource: str, new: Object, old: Object) -> list[FieldError]:
+    """Bring a changed object into the state in which it is kept; returns what is wrong with it.
+
+    A subresource that is a part of the object can have changed no more than that part.
+    """
+    strategy = served.strategy
+    if subresource == "status":
+        strategy.prepare_status(new, old)
+    elif not subresource:
+        strategy.prepare_update(new, old)
+    metadata.count_generation(strategy, new, old)
+    metadata.tidy(new)
+    faults = metadata.validate_update(served, new, old)
+    if subresource == "status":
+        return [*faults, *strategy.validate_status(new, old)]
+    if not subresource:
+        faults += strategy.validate_update(new, old)
+    return [*faults, *strategy.validate(new)] if subresource in ("", *_WHOLE) else faults
+
+
+_WHOLE = ("ephemeralcontainers", "resize")
+"""Subresources after which the whole object has to be right."""
 
 
 def _copy(obj: Object) -> Object:

@@ -1,6 +1,8 @@
-"""autoscaling/v2: HorizontalPodAutoscaler."""
+"""autoscaling/v2: HorizontalPodAutoscaler; and autoscaling/v1, its older face, which knows the CPU only."""
 
 from __future__ import annotations
+
+import msgspec
 
 from sampan.kube.fielderror import FieldError, invalid, required
 from sampan.kube.kinds import check
@@ -53,6 +55,69 @@ def _validate(obj: Object) -> list[FieldError]:
 def _prepare(obj: Object) -> None:
     obj["status"] = {"desiredReplicas": 0, "currentReplicas": 0}
 
+
+# --- autoscaling/v1 ---------------------------------------------------------------------------------------------------
+
+_METRICS = "autoscaling.alpha.kubernetes.io/metrics"
+
+
+def to_v2(obj: Object) -> Object:
+    """Return an autoscaling/v1 object as v2, in which it is kept."""
+    spec = {key: value for key, value in (obj.get("spec") or {}).items() if key != "targetCPUUtilizationPercentage"}
+    percent = at(obj, "spec", "targetCPUUtilizationPercentage")
+    spec["metrics"] = _others(obj)
+    if percent is not None:
+        target = {"type": "Utilization", "averageUtilization": percent}
+        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}, *spec["metrics"]]
+    status = {
+        key: value for key, value in (obj.get("status") or {}).items() if key != "currentCPUUtilizationPercentage"
+    }
+    current = at(obj, "status", "currentCPUUtilizationPercentage")
+    if current is not None:
+        found = {"name": "cpu", "current": {"averageUtilization": current}}
+        status["currentMetrics"] = [{"type": "Resource", "resource": found}]
+    meta = dict(obj["metadata"])
+    if _METRICS in (meta.get("annotations") or {}):
+        meta["annotations"] = {key: value for key, value in meta["annotations"].items() if key != _METRICS}
+    return {**obj, "apiVersion": "autoscaling/v2", "metadata": meta, "spec": spec, "status": status}
+
+
+def from_v2(obj: Object) -> Object:
+    """Return an autoscaling/v2 object as v1; metrics that v1 has not are kept in an annotation."""
+    spec = {key: value for key, value in (obj.get("spec") or {}).items() if key not in ("metrics", "behavior")}
+    others = []
+    for metric in at(obj, "spec", "metrics") or []:
+        percent = at(metric, "resource", "target", "averageUtilization")
+        if at(metric, "resource", "name") == "cpu" and percent is not None:
+            spec["targetCPUUtilizationPercentage"] = percent
+        else:
+            others.append(metric)
+    status = {
+        key: value for key, value in (obj.get("status") or {}).items() if key not in ("currentMetrics", "conditions")
+    }
+    for metric in at(obj, "status", "currentMetrics") or []:
+        if at(metric, "resource", "name") == "cpu":
+            status["currentCPUUtilizationPercentage"] = at(metric, "resource", "current", "averageUtilization")
+    meta = dict(obj["metadata"])
+    if others:
+        text = msgspec.json.encode(others).decode()
+        meta["annotations"] = {**(meta.get("annotations") or {}), _METRICS: text}
+    return {**obj, "apiVersion": "autoscaling/v1", "metadata": meta, "spec": spec, "status": status}
+
+
+def _others(obj: Object) -> list[Object]:
+    text = (obj["metadata"].get("annotations") or {}).get(_METRICS)
+    try:
+        return msgspec.json.decode(text or "[]", type=list[Object])
+    except msgspec.MsgspecError:
+        return []
+
+
+def _default_v1(obj: Object) -> None:
+    obj.setdefault("spec", {}).setdefault("minReplicas", 1)
+
+
+STRATEGY_V1 = Strategy(default=_default_v1, prepare_create=_prepare, validate=_validate, has_status=True)
 
 STRATEGIES: dict[str, Strategy] = {
     "HorizontalPodAutoscaler": Strategy(default=_default, prepare_create=_prepare, validate=_validate, has_status=True),
