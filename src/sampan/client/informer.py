@@ -31,9 +31,19 @@ class Informer:
     """Reads are plain calls; what they return is shared: do not change it."""
 
     def __init__(
-        self, client: Client, ref: Ref, *, keep: Callable[[Object], Object] | None = None, **query: str
+        self,
+        client: Client,
+        ref: Ref,
+        *,
+        keep: Callable[[Object], Object | None] | None = None,
+        slim: bool = False,
+        **query: str,
     ) -> None:
-        """`keep`: what to hold of an object, to save memory. `query`: selectors, and such."""
+        """`keep`: what to hold of an object, to save memory; None for nothing, as if it were not there.
+
+        `slim`: only who and whose it is need be read. `query`: selectors, and such.
+        """
+        self._slim = slim
         self.ref = ref
         self._client = client
         self._keep = keep or _whole
@@ -93,8 +103,9 @@ class Informer:
         found = await self._client.list(self.ref, **self._query)
         before = self._objects
         self._objects = {}
+        again = self._synced.is_set()
         for obj in found.items:
-            self._put(obj, before.pop(_key(obj), None))
+            self._put(obj, before.pop(_key(obj), None), again=again)
         for gone in before.values():
             self._tell(gone, None)
         self._synced.set()
@@ -102,19 +113,23 @@ class Informer:
 
     async def _follow(self, version: str) -> str:
         """Take in changes after a version until the watch ends; returns the last version seen."""
-        async for event in self._client.watch(self.ref, version, **self._query):
+        async for event in self._client.watch(self.ref, version, slim=self._slim, **self._query):
             version = objects.resource_version(event.object)
             if event.type == "DELETED":
-                if (gone := self._objects.pop(_key(event.object), None)) is not None:
-                    self._tell(gone, None)
+                self._tell(self._objects.pop(_key(event.object), None) or event.object, None)
             elif event.type != "BOOKMARK":
                 self._put(event.object, self._objects.get(_key(event.object)))
         return version
 
-    def _put(self, obj: Object, old: Object | None) -> None:
+    def _put(self, obj: Object, old: Object | None, *, again: bool = False) -> None:
+        """Take in a state; `again`: it is told even where it is the one that is known, as some may have been missed."""
         kept = self._keep(obj)
+        if kept is None:
+            if self._objects.pop(_key(obj), None) is not None:
+                self._tell(old, None)
+            return
         self._objects[_key(obj)] = kept
-        if old is None or objects.resource_version(old) != objects.resource_version(obj):
+        if again or old is None or objects.resource_version(old) != objects.resource_version(obj):
             self._tell(old, kept)
 
     def _tell(self, old: Object | None, new: Object | None) -> None:
@@ -126,5 +141,5 @@ def _key(obj: Object) -> Key:
     return Key(objects.namespace(obj), objects.name(obj))
 
 
-def _whole(obj: Object) -> Object:
+def _whole(obj: Object) -> Object | None:
     return obj

@@ -46,8 +46,13 @@ class Client(Protocol):
         """Return all objects, of one namespace or of all, read in pages of one snapshot."""
         ...
 
-    def watch(self, ref: Ref, resource_version: str, namespace: str = "", **query: str) -> AsyncIterator[Watched]:
-        """Yield changes after a version until the server ends the watch; ApiError 410 when that version is too old."""
+    def watch(
+        self, ref: Ref, resource_version: str, namespace: str = "", *, slim: bool = False, **query: str
+    ) -> AsyncIterator[Watched]:
+        """Yield changes after a version until the server ends the watch; ApiError 410 when that version is too old.
+
+        `slim`: of each object only who and whose it is: name, namespace, uid, version, owners, finalizers, deletion.
+        """
         ...
 
     async def create(self, ref: Ref, obj: Object, *, subresource: str = "", name: str = "") -> Object: ...

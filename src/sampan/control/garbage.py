@@ -61,7 +61,7 @@ class GarbageCollector:
         """Follow resources that are new. Those that went away end by themselves: their objects are deleted first."""
         for ref in self._resources():
             if ref not in self._informers:
-                informer = self._informers[ref] = Informer(self._client, ref, keep=_slice)
+                informer = self._informers[ref] = Informer(self._client, ref, keep=_dependent, slim=True)
                 informer.on_change(self._listener(ref))
                 informer.start()
 
@@ -214,7 +214,9 @@ def _waits(obj: Object) -> bool:
     return objects.deleting(obj) and not {ORPHAN, FOREGROUND}.isdisjoint(objects.finalizers(obj))
 
 
-def _slice(obj: Object) -> Object:
-    """Return what the collector has to remember; of most objects that is little."""
+def _dependent(obj: Object) -> Object | None:
+    """Return what the collector has to remember: those with owners, and those that wait for their dependents."""
+    if not objects.owner_references(obj) and not _waits(obj):
+        return None
     meta = obj.get("metadata") or {}
     return {"metadata": {key: meta[key] for key in _SLICE if key in meta}}

@@ -20,6 +20,7 @@ class Attempt(NamedTuple):
     namespace: str = ""
     name: str = ""
     path: str = ""  # of a request that names no resource; "" otherwise
+    fields: str = ""  # the field selector of a list, watch or deletecollection, as sent
 
 
 class Decision(NamedTuple):

@@ -42,12 +42,14 @@ class LocalClient:
                 return Listed(items, page["metadata"]["resourceVersion"])
             more = {"continue": token}
 
-    async def watch(self, ref: Ref, resource_version: str, namespace: str = "", **query: str) -> AsyncIterator[Watched]:
+    async def watch(
+        self, ref: Ref, resource_version: str, namespace: str = "", *, slim: bool = False, **query: str
+    ) -> AsyncIterator[Watched]:
         asked = {**query, "watch": "1", "resourceVersion": resource_version, "allowWatchBookmarks": "true"}
         response = await self._answer("GET", ref.path(namespace), asked)
         if response.status != 200 or response.stream is None:
             raise _error(_decode(response.body))
-        sink = _Sink()
+        sink = _Sink(_slim_event if slim else _event)
         sink.write(response.body)
         started = response.stream(sink)
         if started is not None:
@@ -118,10 +120,50 @@ class _Event(TypedDict):
     object: Object
 
 
+class _Slim(msgspec.Struct, rename="camel", omit_defaults=True):
+    """Who and whose an object is: what is read of many and kept of few."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    owner_references: list[dict[str, Any]] = []
+    finalizers: list[str] = []
+    deletion_timestamp: str | None = None
+
+
+class _SlimObject(msgspec.Struct):
+    metadata: _Slim
+
+
+class _SlimEvent(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+_decode_slim_event = msgspec.json.Decoder(_SlimEvent).decode
+_decode_slim = msgspec.json.Decoder(_SlimObject).decode
+
+
+def _event(line: bytes) -> Watched:
+    event = _decode_event(line)
+    return Watched(event["type"], event["object"])
+
+
+def _slim_event(line: bytes) -> Watched:
+    event = _decode_slim_event(line)
+    if event.type == "ERROR":
+        return Watched(event.type, _decode(event.object))
+    meta = _decode_slim(event.object).metadata
+    return Watched(event.type, {"metadata": msgspec.to_builtins(meta)})
+
+
 class _Sink:
     """Takes what a watch writes, and hands it out as events."""
 
-    def __init__(self) -> None:
+    def __init__(self, read: Callable[[bytes], Watched]) -> None:
+        self._read = read
         self.running: asyncio.Future[None] | None = None
         self._lines: deque[bytes] = deque()
         self._wake = asyncio.Event()
@@ -159,8 +201,7 @@ class _Sink:
         while True:
             while self._lines:
                 for line in self._lines.popleft().splitlines():
-                    event = msgspec.json.decode(line, type=_Event)
-                    yield Watched(event["type"], event["object"])
+                    yield self._read(line)
             if self._ended:
                 return
             self._wake.clear()

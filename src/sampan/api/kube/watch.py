@@ -34,7 +34,8 @@ BUFFER_BYTES = 4 * 1024 * 1024
 """What a client may leave untaken before it is cut off."""
 BOOKMARK_S = 50.0
 HISTORY_S = 330.0
-_RING = 20_000
+_RING, _RING_BYTES = 2_000, 8 * 1024 * 1024
+"""What a feed remembers for those who come back soon; others read the store's own history."""
 _SHORTEST_S, _LONGEST_S = 1800, 3600
 _INITIAL_END = "k8s.io/initial-events-end"
 _encode = msgspec.json.Encoder().encode
@@ -269,6 +270,7 @@ class Feed:
         self.prefix = prefix
         self._clock = clock
         self._ring: deque[Entry] = deque()
+        self._ring_bytes = 0
         self._watchers: dict[str, set[Watcher]] = {}
         self.base = self.revision = store.revision
         """The ring has every change after `base`, and everything up to `revision` was told."""
@@ -310,6 +312,7 @@ class Feed:
         for event in events:
             entry = Entry(event, now)
             self._ring.append(entry)
+            self._ring_bytes += _size(event)
             rest = event.key[len(self.prefix) :]
             space = rest[: rest.find("/") + 1]
             for where in ("", space, rest) if space else ("", rest):
@@ -317,13 +320,19 @@ class Feed:
                     watcher.tell(entry)
         self.revision = revision
         oldest = now - HISTORY_S
-        while self._ring and (self._ring[0].at_s < oldest or len(self._ring) > _RING):
-            self.base = self._ring.popleft().event.revision
+        while self._ring and (self._ring[0].at_s < oldest or len(self._ring) > _RING or self._ring_bytes > _RING_BYTES):
+            event = self._ring.popleft().event
+            self._ring_bytes -= _size(event)
+            self.base = event.revision
 
     def _fail(self, error: SampanError) -> None:
         self.failed = error
         for watcher in self.watchers:
             watcher.fail(gone(error))
+
+
+def _size(event: Event) -> int:
+    return len(event.value or b"") + len(event.previous or b"")
 
 
 class Watches:

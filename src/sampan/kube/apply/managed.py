@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import msgspec
+
 from sampan.kube.apply import fields as sets
 from sampan.kube.apply.compare import Comparison, compare
-from sampan.kube.apply.extract import DEDUCED, fields_of
+from sampan.kube.apply.extract import DEDUCED
 from sampan.kube.apply.fields import Fields
+from sampan.kube.apply.text import text_of
 from sampan.kube.object import Object
 from sampan.kube.schema.node import Node
 
@@ -118,9 +121,7 @@ def update(
     managers = read(new) if given or live is None else {} if given == [] else read(live)
     who = identity(manager, operation, api_version, subresource)
     if live is None:
-        fields = stripped(fields_of(node, new))
-        managers = {who: Owned(fields, now, api_version)} if fields else {}
-        write(new, managers)
+        _own_all(node, new, who, now, api_version)
         return
     changes = compare(node, _bare(live), _bare(new))
     if not changes.same:
@@ -134,6 +135,22 @@ def update(
             managers[who] = Owned(fields, now, api_version)
         _fold(managers)
     write(new, managers)
+
+
+def _own_all(node: Node, new: Object, who: Manager, now: str, api_version: str) -> None:
+    """Let one manager own all of a new object. The set is written as text at once: a server makes many objects."""
+    meta = new["metadata"]
+    meta.pop("managedFields", None)
+    shown = {key: value for key, value in meta.items() if key not in _UNOWNED}
+    owned = {key: value for key, value in new.items() if key not in ("apiVersion", "kind", "metadata")}
+    fields = text_of(node, {"metadata": shown, **owned} if shown else owned)
+    if fields == "{}":
+        return
+    entry: dict[str, Any] = {"manager": who.name, "operation": who.operation, "apiVersion": api_version, "time": now}
+    entry |= {"fieldsType": "FieldsV1", "fieldsV1": msgspec.Raw(fields.encode())}
+    if who.subresource:
+        entry["subresource"] = who.subresource
+    meta["managedFields"] = [entry]
 
 
 def give_up(managers: Managers, changes: Comparison, who: Manager) -> None:

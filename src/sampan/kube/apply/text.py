@@ -1,0 +1,101 @@
+"""The field set of a whole object as JSON text, written in one walk: what a create owns, without a tree in between.
+
+What a field becomes is compiled once per schema node. `extract.fields_of` says the same as a tree; a law keeps them equal.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from sampan.kube.apply.extract import below, element
+from sampan.kube.schema.node import Kind, Node
+
+_encode = msgspec.json.Encoder().encode
+_LEAF, _MAP, _LIST = range(3)
+_MEMO = "owned text"
+
+
+class _Step(NamedTuple):
+    """`key`: `"f:name":`; `whole`: `"f:name":{}`."""
+
+    key: str
+    whole: str
+    mode: int
+    node: Node | None  # None: a leaf
+    mark: str  # what says that the field itself is in the set, where it has others below
+
+
+_OWN = '".":{}'
+
+
+def text_of(node: Node, value: dict[str, Any]) -> str:
+    """Return the set of an object's fields as the JSON of FieldsV1.
+
+    Raises:
+        KeyError: an item of an associative list lacks a key that has no default.
+    """
+    return "{" + _inside(node, value) + "}"
+
+
+def _inside(node: Node, value: dict[str, Any]) -> str:
+    plan: dict[str, _Step] | None = node.memo.get(_MEMO)
+    if plan is None:
+        plan = node.memo[_MEMO] = {}
+    parts: list[str] = []
+    for name, item in value.items():
+        step = plan.get(name)
+        if step is None:
+            step = _step(node, name)
+            if name in node.properties:  # other names are as many as users think of
+                plan[name] = step
+        inner = step.node
+        if inner is None:
+            parts.append(step.whole)
+        elif type(item) is list:
+            if item and step.mode == _LIST:
+                parts.append(f"{step.key}{{{_items(inner, item)}{step.mark}}}")
+            elif step.mode != _LIST:
+                parts.append(step.whole)
+        elif step.mode == _MAP and type(item) is dict and item:
+            parts.append(f"{step.key}{{{_inside(inner, item)}{step.mark}}}")
+        else:
+            parts.append(step.whole)
+    return ",".join(parts)
+
+
+def _items(node: Node, value: list[Any]) -> str:
+    inner = node.element if _mode(node.element) == _MAP else None
+    parts: list[str] = []
+    for item in value:
+        key = _quoted(element(node, item))
+        if inner is not None and type(item) is dict and item:
+            parts.append(f"{key}:{{{_inside(inner, item)},{_OWN}}}")
+        else:
+            parts.append(f"{key}:{{}}")
+    return ",".join(parts)
+
+
+def _step(node: Node, name: str) -> _Step:
+    child = below(node, name)
+    key = _quoted(f"f:{name}") + ":"
+    mark = "" if name in node.properties else f",{_OWN}"
+    mode = _mode(child)
+    return _Step(key, key + "{}", mode, child if mode != _LEAF else None, mark)
+
+
+def _mode(node: Node | None) -> int:
+    if node is None:
+        return _LEAF
+    if node.kind in (Kind.OBJECT, Kind.MAP):
+        return _LEAF if node.map_type == "atomic" else _MAP
+    if node.kind is Kind.ARRAY and node.list_type in ("map", "set"):
+        return _LIST
+    return _MAP if node.kind is Kind.ANY and node.preserve_unknown else _LEAF
+
+
+def _quoted(text: str) -> str:
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return _encode(text).decode()
