@@ -31,6 +31,7 @@ from sampan.api.kube.http import Server
 from sampan.api.kube.local import LocalClient
 from sampan.api.kube.metadata import SUFFIX_ALPHABET, SUFFIX_LENGTH
 from sampan.api.kube.plugins.namespace_lifecycle import NamespaceLifecycle
+from sampan.api.kube.plugins.rbac_escalation import RbacEscalation
 from sampan.api.kube.plugins.service_addresses import ServiceAddresses
 from sampan.api.kube.records import Records
 from sampan.api.kube.request import User
@@ -101,13 +102,11 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     records = Records(main, {_EVENTS: events, _LEASES: leases})
     served = registry()
     views = {plural: View(records, _resource(served, group, plural)) for plural, group in _VIEWED.items()}
-    for view in views.values():
-        await view.start()
     authorizer = Rbac(views["roles"], views["clusterroles"], views["rolebindings"], views["clusterrolebindings"])
     for view in views.values():
-        await view.start()  # once more, now that somebody listens
+        await view.start()  # now that somebody listens
     tokens = AccountTokens(keys.accounts_key.read_bytes(), records, served, clock)
-    chain = Chain(_plugins(views, records, served))
+    chain = Chain([*_plugins(views, records, served), RbacEscalation(authorizer, authorizer, records)])
     server = build(
         records,
         served,

@@ -76,17 +76,38 @@ class Binding(NamedTuple):
     role_kind: str
     role: str
     namespace: str = ""
+    name: str = ""
+
+
+class Grant(NamedTuple):
+    """What one binding gives a subject; `rules` is None where there is no such role."""
+
+    subject: Subject
+    binding: Binding
+    rules: tuple[Rule, ...] | None
+
+    def __str__(self) -> str:
+        binding, subject = self.binding, self.subject
+        kind, name = (
+            ("RoleBinding", f"{binding.name}/{binding.namespace}")
+            if binding.namespace
+            else ("ClusterRoleBinding", binding.name)
+        )
+        whom = f"{subject.name}/{subject.namespace}" if subject.kind == "ServiceAccount" else subject.name
+        return f'{kind} "{name}" of {binding.role_kind} "{binding.role}" to {subject.kind} "{whom}"'
 
 
 def binding_of(obj: Object) -> Binding:
-    """Return what a RoleBinding or ClusterRoleBinding says."""
-    subjects = tuple(
-        Subject(str(item.get("kind")), str(item.get("name")), str(item.get("namespace") or ""))
-        for item in obj.get("subjects") or ()
-        if isinstance(item, dict)
-    )
+    """Return what a RoleBinding or ClusterRoleBinding says; accounts without a namespace are of the binding's."""
+    namespace = objects.namespace(obj)
+    subjects = tuple(_subject(item, namespace) for item in obj.get("subjects") or () if isinstance(item, dict))
     role = obj.get("roleRef") or {}
-    return Binding(subjects, str(role.get("kind")), str(role.get("name")), objects.namespace(obj))
+    return Binding(subjects, str(role.get("kind")), str(role.get("name")), namespace, objects.name(obj))
+
+
+def _subject(item: Object, namespace: str) -> Subject:
+    kind, name = str(item.get("kind")), str(item.get("name"))
+    return Subject(kind, name, str(item.get("namespace") or namespace) if kind == "ServiceAccount" else "")
 
 
 def rules_of(obj: Object | None) -> tuple[Rule, ...]:
@@ -140,8 +161,8 @@ class Index:
         for subject in binding.subjects:
             self._by_subject.setdefault(subject, set()).add(key)
 
-    def rules(self, subjects: Sequence[Subject], namespace: str) -> Iterator[Rule]:
-        """Yield the rules that hold for subjects in a namespace; "" for what is bound everywhere."""
+    def grants(self, subjects: Sequence[Subject], namespace: str) -> Iterator[Grant]:
+        """Yield what subjects are given in a namespace; "" for what is bound everywhere."""
         seen: set[tuple[str, str]] = set()
         for subject in subjects:
             for key in self._by_subject.get(subject, ()):
@@ -149,40 +170,51 @@ class Index:
                     continue
                 seen.add(key)
                 binding = self._bindings[key]
-                where = binding.namespace if binding.role_kind == "Role" else ""
-                yield from self._roles.get((binding.role_kind, where, binding.role), ())
+                yield Grant(subject, binding, self.role(binding.role_kind, binding.namespace, binding.role))
 
     def role(self, kind: str, namespace: str, name: str) -> tuple[Rule, ...] | None:
         return self._roles.get((kind, namespace if kind == "Role" else "", name))
 
 
-def covers(owned: Sequence[Rule], wanted: Rule) -> bool:
-    """Return whether rules allow everything that another one allows, which is what may be granted further."""
-    for verb in wanted.verbs:
-        for url in wanted.urls:
-            if not any(
-                (verb in rule.verbs or ALL in rule.verbs)
-                and any(own in (ALL, url) or (own.endswith(ALL) and url.startswith(own[:-1])) for own in rule.urls)
-                for rule in owned
-            ):
-                return False
-        for group in wanted.groups:
-            for resource in wanted.resources:
-                for name in wanted.names or ("",):
-                    if not any(_covers(rule, verb, group, resource, name) for rule in owned):
-                        return False
-    return True
+def missing(owned: Sequence[Rule], wanted: Iterable[Rule]) -> list[Rule]:
+    """Return what wanted rules allow beyond owned ones: nothing of it may be granted further by who owns these.
+
+    One rule a resource, name or path comes back, with all of its verbs that are not owned.
+    """
+    lacking: dict[Rule, set[str]] = {}
+    for rule in wanted:
+        for part in _parts(rule):
+            for verb in rule.verbs:
+                if not any(_covers(own, verb, part) for own in owned):
+                    lacking.setdefault(part, set()).add(verb)
+    return [part._replace(verbs=frozenset(verbs)) for part, verbs in lacking.items()]
 
 
-def _covers(rule: Rule, verb: str, group: str, resource: str, name: str) -> bool:
-    base, _, part = resource.partition("/")
-    has = resource in rule.resources or ALL in rule.resources or (bool(part) and f"{ALL}/{part}" in rule.resources)
+def _parts(rule: Rule) -> Iterator[Rule]:
+    """Yield a rule in pieces of one path, or of one group, resource and name; without verbs."""
+    none: frozenset[str] = frozenset()
+    for url in rule.urls:
+        yield Rule(none, urls=(url,))
+    for group in rule.groups:
+        for resource in rule.resources:
+            for name in rule.names or ("",):
+                yield Rule(none, frozenset({group}), frozenset({resource}), frozenset({name}) if name else none)
+
+
+def _covers(owned: Rule, verb: str, part: Rule) -> bool:
+    if verb not in owned.verbs and ALL not in owned.verbs:
+        return False
+    if part.urls:
+        [url] = part.urls
+        return any(own in (ALL, url) or (own.endswith(ALL) and url.startswith(own[:-1])) for own in owned.urls)
+    [group], [resource] = part.groups, part.resources
+    below = resource.partition("/")[2]
     return (
-        (verb in rule.verbs or ALL in rule.verbs)
-        and (group in rule.groups or ALL in rule.groups)
-        and has
-        and (not rule.names or name in rule.names)
-        and bool(base)
+        (group in owned.groups or ALL in owned.groups)
+        and (
+            resource in owned.resources or ALL in owned.resources or bool(below and f"{ALL}/{below}" in owned.resources)
+        )
+        and (not owned.names or (bool(part.names) and part.names <= owned.names))
     )
 
 

@@ -65,7 +65,9 @@ class Rbac:
         user, lost = attempt.user, []
         for grant in self._index.grants(rbac.identities(user.name, user.groups), attempt.namespace):
             if grant.rules is None:
-                lost.append(f'{grant.binding.role_kind.lower()}.rbac.authorization.k8s.io "{grant.binding.role}" not found')
+                lost.append(
+                    f'{grant.binding.role_kind.lower()}.rbac.authorization.k8s.io "{grant.binding.role}" not found'
+                )
             elif any(_allows(rule, attempt) for rule in grant.rules):
                 return Decision(True, f"RBAC: allowed by {grant}")
         told = lost[0] if len(lost) == 1 else f"[{', '.join(sorted(lost))}]"

@@ -13,12 +13,14 @@ import msgspec
 from sampan.api.kube.access import Attempt, Authorizer
 from sampan.api.kube.admission import Attributes
 from sampan.api.kube.authz import MASTERS, Rbac
-from sampan.kube import rbac, status
+from sampan.api.kube.records import Records
+from sampan.kube import catalog, rbac, status
 from sampan.kube.object import Object
 from sampan.kube.rbac import Rule
 
 GROUP = "rbac.authorization.k8s.io"
 _ROLES, _BINDINGS = ("roles", "clusterroles"), ("rolebindings", "clusterrolebindings")
+_BY_PLURAL = {resource.plural: resource for resource in catalog.RESOURCES if resource.group == GROUP}
 _ALL = frozenset({"*"})
 _EVERYTHING = (Rule(_ALL, _ALL, _ALL), Rule(_ALL, urls=("*",)))
 
@@ -26,10 +28,11 @@ _EVERYTHING = (Rule(_ALL, _ALL, _ALL), Rule(_ALL, urls=("*",)))
 class RbacEscalation:
     name = "RBACEscalation"
 
-    def __init__(self, roles: Rbac, authorizer: Authorizer) -> None:
-        """`roles`: to know what a user holds. `authorizer`: all that decides, to know whether they may escalate or bind."""
-        self._rbac = roles
+    def __init__(self, held: Rbac, authorizer: Authorizer, records: Records) -> None:
+        """`held`: knows what a user holds. `authorizer`: all that decides, to know whether they may escalate or bind."""
+        self._rbac = held
         self._authorizer = authorizer
+        self._records = records
 
     async def mutate(self, attributes: Attributes) -> None:
         pass
@@ -41,7 +44,7 @@ class RbacEscalation:
         if resource.plural in _ROLES:
             self._role(attributes, new)
         elif resource.plural in _BINDINGS:
-            self._binding(attributes, new)
+            await self._binding(attributes, new)
 
     def _role(self, attributes: Attributes, new: Object) -> None:
         if _same(new, attributes.old, ("rules", "aggregationRule")):
@@ -51,17 +54,17 @@ class RbacEscalation:
         aggregated = bool(new.get("aggregationRule"))
         self._holds(attributes, [*rbac.rules_of(new), *(_EVERYTHING if aggregated else ())])
 
-    def _binding(self, attributes: Attributes, new: Object) -> None:
+    async def _binding(self, attributes: Attributes, new: Object) -> None:
         if _same(new, attributes.old, ("subjects", "roleRef")):
             return
         binding = rbac.binding_of(new)
         plural = "roles" if binding.role_kind == "Role" else "clusterroles"
         if self._may(attributes, "bind", plural, binding.role):
             return
-        rules = self._rbac.role(binding.role_kind, attributes.namespace, binding.role)
-        if rules is None:
+        role = await self._records.get(_BY_PLURAL[plural], attributes.namespace, binding.role)
+        if role is None:
             raise status.not_found(plural, GROUP, binding.role)
-        self._holds(attributes, rules)
+        self._holds(attributes, rbac.rules_of(role))
 
     def _may(self, attributes: Attributes, verb: str, plural: str, name: str) -> bool:
         attempt = Attempt(attributes.user, verb, GROUP, "v1", plural, "", attributes.namespace, name)
