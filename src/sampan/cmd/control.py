@@ -27,6 +27,7 @@ from sampan.api.http.tls import make_context
 from sampan.api.kube.admission import Chain, Plugin
 from sampan.api.kube.authn import Authentication, StaticTokens
 from sampan.api.kube.authz import MASTERS, Rbac
+from sampan.api.kube.bootstrap_tokens import BootstrapTokens
 from sampan.api.kube.http import Server
 from sampan.api.kube.local import LocalClient
 from sampan.api.kube.metadata import SUFFIX_ALPHABET, SUFFIX_LENGTH
@@ -105,17 +106,20 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     authorizer = Rbac(views["roles"], views["clusterroles"], views["rolebindings"], views["clusterrolebindings"])
     for view in views.values():
         await view.start()  # now that somebody listens
-    tokens = AccountTokens(keys.accounts_key.read_bytes(), records, served, clock)
+    randomness = Randomness(lambda: str(uuid.uuid4()), _suffix)
+    tokens = AccountTokens(keys.accounts_key.read_bytes(), records, served, clock, randomness.uid)
+    static = StaticTokens(_static_tokens(settings.directory))
+    authentication = Authentication([tokens, static, BootstrapTokens(records)], authorizer, clock, tokens.audiences)
     chain = Chain([*_plugins(views, records, served), RbacEscalation(authorizer, authorizer, records)])
     server = build(
         records,
         served,
-        Authentication([tokens, StaticTokens(_static_tokens(settings.directory))], authorizer, clock),
+        authentication,
         authorizer,
         chain,
         clock,
-        Randomness(lambda: str(uuid.uuid4()), _suffix),
-        virtual=Reviews(authorizer, tokens).virtual(),
+        randomness,
+        virtual=Reviews(authorizer, authorizer, authentication, tokens).virtual(),
     )
     port = int(settings.listen.rpartition(":")[2])
     admin = LocalClient(server.api, User("system:apiserver", groups=(MASTERS,)), "sampan")

@@ -32,6 +32,7 @@ class Request(msgspec.Struct):
     certificate: bytes = b""  # the client's, DER, verified by the handshake; b"" for none
     remote: str = ""
     user: User = ANONYMOUS  # set by authentication
+    authenticated: User | None = None  # the same, or who impersonates the user
     _parameters: dict[str, list[str]] | None = None
 
     @property

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sampan.api.kube.access import Attempt
-from sampan.api.kube.authn import AUTHENTICATED
-from sampan.api.kube.authz import Rbac
+from sampan.api.kube.access import Attempt, Authorizer
+from sampan.api.kube.authn import Authentication
+from sampan.api.kube.authz import MASTERS, Rbac
 from sampan.api.kube.call import Call
 from sampan.api.kube.request import User
 from sampan.api.kube.subresources import Virtual
@@ -19,12 +19,20 @@ from sampan.kube import status
 from sampan.kube.object import Object
 from sampan.kube.rbac import Rule
 
+_ATTRIBUTES = ("verb", "group", "version", "resource", "subresource", "namespace", "name")
 _AUTHN, _AUTHZ = "authentication.k8s.io", "authorization.k8s.io"
 
 
 class Reviews:
-    def __init__(self, authorizer: Rbac, tokens: AccountTokens) -> None:
+    """Their bodies come decoded, valid and with their defaults."""
+
+    def __init__(
+        self, authorizer: Authorizer, held: Rbac, authentication: Authentication, tokens: AccountTokens
+    ) -> None:
+        """`held`: knows the rules that a user has."""
         self._authorizer = authorizer
+        self._held = held
+        self._authentication = authentication
         self._tokens = tokens
 
     def virtual(self) -> Mapping[tuple[str, str, str], Virtual]:
@@ -43,24 +51,14 @@ class Reviews:
         return await self._tokens.request(call.target.namespace, call.target.name, body)
 
     async def _token_review(self, call: Call, body: Object) -> Object:
-        spec = body.get("spec") or {}
-        token = spec.get("token")
-        if not isinstance(token, str) or not token:
-            raise status.bad_request("token is required for TokenReview in authentication")
+        spec = body["spec"]
         try:
-            found = await self._tokens.review(token, [str(item) for item in spec.get("audiences") or ()])
+            found = await self._authentication.review(spec["token"], spec.get("audiences") or ())
         except status.ApiError:
-            found = None
-        if found is None:
-            state: Object = {"authenticated": False, "user": {}, "error": "the token is not good"}
-        else:
-            user, audiences = found
-            groups = (*user.groups, AUTHENTICATED)
-            state = {
-                "authenticated": True,
-                "user": _user(User(user.name, user.uid, groups, user.extra)),
-                "audiences": audiences,
-            }
+            return _answer(call, body, {"user": {}, "error": "the token is not good"})
+        state: Object = {"authenticated": True, "user": _user(found.user)}
+        if found.audiences:
+            state["audiences"] = list(found.audiences)
         return _answer(call, body, state)
 
     async def _self_review(self, call: Call, body: Object) -> Object:
@@ -70,34 +68,17 @@ class Reviews:
         return self._decided(call, body, call.request.user)
 
     async def _access_review(self, call: Call, body: Object) -> Object:
-        spec = body.get("spec") or {}
-        groups = tuple(str(item) for item in spec.get("groups") or ())
+        spec = body["spec"]
         extra = {key: tuple(values) for key, values in (spec.get("extra") or {}).items()}
-        if not spec.get("user") and not groups:
-            raise status.ApiError(
-                422, "Invalid", "spec.user: Required value: at least one of user or group must be specified"
-            )
-        return self._decided(call, body, User(str(spec.get("user") or ""), str(spec.get("uid") or ""), groups, extra))
+        user = User(spec.get("user", ""), spec.get("uid", ""), tuple(spec.get("groups") or ()), extra)
+        return self._decided(call, body, user)
 
     def _decided(self, call: Call, body: Object, user: User) -> Object:
-        spec = body.get("spec") or {}
-        resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-        if (resource is None) == (path is None):
-            raise status.ApiError(
-                422,
-                "Invalid",
-                "spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or "
-                "resourceAttributes must be specified",
-            )
-        if isinstance(path, dict):
-            attempt = Attempt(user, str(path.get("verb") or ""), path=str(path.get("path") or "/"))
+        resource, path = body["spec"].get("resourceAttributes"), body["spec"].get("nonResourceAttributes")
+        if resource is None:
+            attempt = Attempt(user, path.get("verb", ""), path=path.get("path") or "/")
         else:
-            found = resource if isinstance(resource, dict) else {}
-            text = {
-                key: str(found.get(key) or "")
-                for key in ("verb", "group", "version", "resource", "subresource", "namespace", "name")
-            }
-            attempt = Attempt(user, **text)
+            attempt = Attempt(user, **{key: resource.get(key, "") for key in _ATTRIBUTES})
         decision = self._authorizer.authorize(attempt)
         state: Object = {"allowed": decision.allowed}
         if decision.reason:
@@ -105,11 +86,8 @@ class Reviews:
         return _answer(call, body, state)
 
     async def _rules_review(self, call: Call, body: Object) -> Object:
-        namespace = (body.get("spec") or {}).get("namespace")
-        if not namespace:
-            raise status.bad_request("no namespace on request")
-        rules = self._authorizer.rules(call.request.user, str(namespace))
-        if "system:masters" in call.request.user.groups:
+        rules = self._held.rules(call.request.user, body["spec"]["namespace"])
+        if MASTERS in call.request.user.groups:
             everything = frozenset({"*"})
             rules = [Rule(everything, everything, everything), Rule(everything, urls=("*",)), *rules]
         state = {
@@ -139,7 +117,7 @@ def _answer(call: Call, body: Object, state: Object) -> Object:
     out: Object = {
         "kind": resource.kind,
         "apiVersion": resource.api_version,
-        "metadata": {"creationTimestamp": None, **(body.get("metadata") or {})},
+        "metadata": body.get("metadata") or {},
         "status": state,
     }
     if spec is not None:

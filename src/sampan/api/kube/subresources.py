@@ -6,9 +6,11 @@ A resource's own table (`kube/resource.py`) says which there are; this module sa
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 
 import msgspec
 
+from sampan.api.kube import bodies
 from sampan.api.kube.answers import json, warnings
 from sampan.api.kube.call import Call
 from sampan.api.kube.deletes import Deletes, options
@@ -17,15 +19,17 @@ from sampan.api.kube.patches import JSON_PATCH, Patches
 from sampan.api.kube.reads import Reads
 from sampan.api.kube.records import Records
 from sampan.api.kube.request import Response
-from sampan.api.kube.served import Registry
+from sampan.api.kube.served import Registry, Served
 from sampan.api.kube.writes import Change, Make, Writes
-from sampan.kube import decoding, status, stored
+from sampan.kube import catalog, decoding, status, stored
 from sampan.kube import object as objects
 from sampan.kube.fielderror import required
 from sampan.kube.kinds import scale
 from sampan.kube.object import Object
 from sampan.kube.patch import json as json_patch
 from sampan.kube.patch import merge as merge_patch
+from sampan.kube.resource import Resource, Subresource
+from sampan.kube.schema import builtin
 
 Virtual = Callable[[Call, Object], Awaitable[Object]]
 """A resource or subresource that keeps nothing: the body in, the answer out (TokenReview, TokenRequest …)."""
@@ -87,9 +91,20 @@ class Subresources:
         return self._virtual.get((resource.group, resource.plural, ""))
 
     async def virtual(self, call: Call, answer: Virtual) -> Response:
-        """Answer a create of what keeps nothing."""
-        body = decoding.decode(call.request.body, call.request.headers.get("content-type", ""), strict_duplicates=False)
-        return json(await answer(call, body.object), 201, warnings(call))
+        """Answer a create of what keeps nothing.
+
+        Raises:
+            ApiError: 400, 422: the body is not what its kind takes; and what the answer says.
+        """
+        found = call.served.resource.subresource(call.target.subresource)
+        asked = msgspec.structs.replace(call, served=_of_bodies(found)) if found is not None else call
+        obj = bodies.decode(asked)
+        bodies.place(asked, obj)
+        asked.served.strategy.default(obj)
+        if faults := asked.served.strategy.validate(obj):
+            resource = asked.served.resource
+            raise status.invalid(resource.kind, resource.group, objects.name(obj), faults)
+        return json(await answer(call, obj), 201, warnings(asked))
 
     async def _part(self, call: Call) -> Response:
         """`/status` and its like: a view of the whole object through which only a part can be changed."""
@@ -214,6 +229,14 @@ class Subresources:
             state["disruptionsAllowed"] = allowed - 1
             state.setdefault("disruptedPods", {})[objects.name(pod)] = self._writes.now()
             await self._records.update(budgets.resource, budget, int(objects.resource_version(budget)))
+
+
+@lru_cache(maxsize=16)
+def _of_bodies(part: Subresource) -> Served:
+    """Return the kind of a subresource's bodies as if it were served by itself."""
+    definition = f"io.k8s.api.{part.group.partition('.')[0]}.{part.version}.{part.kind}"
+    resource = Resource(part.group, part.version, part.name, part.kind, definition=definition)
+    return Served(resource, catalog.strategy(resource), builtin.find(definition))
 
 
 def _disrupted(budget: Object) -> status.ApiError:

@@ -5,14 +5,15 @@ Spec: authentication.k8s.io/v1 TokenRequest, TokenReview; Kubernetes "Managing S
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sampan.api.kube.authn import account_groups
+from sampan.api.kube.authn import CREDENTIAL, Found
+from sampan.api.kube.impersonation import account_groups
 from sampan.api.kube.records import Records
 from sampan.api.kube.request import User
 from sampan.api.kube.served import Registry
@@ -32,7 +33,13 @@ class AccountTokens:
     """Makes tokens and judges them."""
 
     def __init__(
-        self, key_pem: bytes, records: Records, registry: Registry, clock: Clock, audiences: Sequence[str] = (ISSUER,)
+        self,
+        key_pem: bytes,
+        records: Records,
+        registry: Registry,
+        clock: Clock,
+        new_id: Callable[[], str],
+        audiences: Sequence[str] = (ISSUER,),
     ) -> None:
         """`audiences`: those of this server; a token for none of them is for somebody else."""
         key = serialization.load_pem_private_key(key_pem, password=None)
@@ -42,6 +49,7 @@ class AccountTokens:
         self._records = records
         self._registry = registry
         self._clock = clock
+        self._new_id = new_id
         self.audiences = tuple(audiences)
 
     # --- make
@@ -58,36 +66,33 @@ class AccountTokens:
         }
         if bound is not None:
             about[bound["kind"].lower()] = {"name": bound["name"], "uid": bound["uid"]}
+            if node := bound.get("node"):
+                about["node"] = node
         claims = {
             "aud": list(audiences),
             "exp": now + seconds,
             "iat": now,
             "nbf": now,
             "iss": ISSUER,
+            "jti": self._new_id(),
             "sub": f"{_PREFIX}{namespace}:{name}",
             "kubernetes.io": about,
         }
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM), now + seconds
 
     async def request(self, namespace: str, name: str, body: Object) -> Object:
-        """Answer a TokenRequest.
+        """Answer a TokenRequest that is valid and has its defaults.
 
         Raises:
-            ApiError: 404, no such account or bound object; 422.
+            ApiError: 404, no such account or bound object; 409, the bound object is another one of that name.
         """
-        spec = body.get("spec") or {}
+        spec = body["spec"]
         account = await self._account(namespace, name)
         if account is None:
             raise status.not_found("serviceaccounts", "", name)
-        seconds = spec.get("expirationSeconds") or 3600
-        if not isinstance(seconds, int) or not SHORTEST_S <= seconds <= 1 << 32:
-            raise status.ApiError(
-                422,
-                "Invalid",
-                f"spec.expirationSeconds: Invalid value: {seconds}: may not specify a duration less than 10 minutes",
-            )
+        seconds = int(spec["expirationSeconds"])
         audiences = spec.get("audiences") or list(self.audiences)
-        bound = await self._bound(namespace, spec.get("boundObjectRef"))
+        bound = await self._bound(namespace, name, spec.get("boundObjectRef"))
         token, ends = self.issue(account, audiences=audiences, seconds=min(seconds, LONGEST_S), bound=bound)
         return {
             "kind": "TokenRequest",
@@ -97,7 +102,7 @@ class AccountTokens:
             "status": {"token": token, "expirationTimestamp": rfc3339.render(ends)},
         }
 
-    async def _bound(self, namespace: str, reference: Any) -> Object | None:
+    async def _bound(self, namespace: str, account: str, reference: Any) -> Object | None:
         if not isinstance(reference, dict) or not reference:
             return None
         found = await self._object(str(reference.get("kind")), namespace, str(reference.get("name")))
@@ -110,27 +115,27 @@ class AccountTokens:
                 objects.name(found),
                 "the UID in the bound object reference does not match",
             )
-        return {"kind": reference["kind"], "name": objects.name(found), "uid": objects.uid(found)}
+        bound: Object = {"kind": reference["kind"], "name": objects.name(found), "uid": objects.uid(found)}
+        if reference["kind"] == "Pod":
+            if objects.at(found, "spec", "serviceAccountName") != account:
+                raise status.bad_request(
+                    f'cannot bind token for serviceaccount "{account}" to pod running with different serviceaccount name.'
+                )
+            if node := objects.at(found, "spec", "nodeName"):
+                live = await self._object("Node", "", str(node))
+                bound["node"] = {"name": node, **({"uid": objects.uid(live)} if live else {})}
+        return bound
 
     # --- judge
 
-    async def user(self, token: str) -> User | None:
-        """Return whose token it is, None when it is not one of ours."""
-        claims = self._claims(token, self.audiences)
-        return await self._user(claims) if claims is not None else None
-
-    async def review(self, token: str, audiences: Sequence[str]) -> tuple[User, list[str]] | None:
-        """Return whose token it is and for which of the audiences; None when it is not good."""
-        wanted = tuple(audiences) or self.audiences
-        claims = self._claims(token, wanted)
+    async def find(self, token: str, audiences: Sequence[str]) -> Found | None:
+        """Return whose token it is, None when it is not one of ours. See `TokenSource`."""
+        claims = self._claims(token, audiences)
         if claims is None:
             return None
-        try:
-            user = await self._user(claims)
-        except status.ApiError:
-            return None
         given = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
-        return user, [audience for audience in wanted if audience in given]
+        meant = tuple(audience for audience in audiences if audience in given)
+        return Found(await self._user(claims), meant, float(claims["exp"]))
 
     def _claims(self, token: str, audiences: Sequence[str]) -> dict[str, Any] | None:
         """Return what a token says; None when it is not of this issuer.
@@ -170,14 +175,17 @@ class AccountTokens:
         live = await self._account(str(namespace), str(account.get("name")))
         if live is None or objects.uid(live) != account.get("uid") or name != claims["sub"]:
             raise status.unauthorized()
-        extra: dict[str, tuple[str, ...]] = {}
+        extra = {CREDENTIAL: (f"JTI={claims['jti']}",)} if claims.get("jti") else {}
         for kind in _BOUND:
             if isinstance(bound := about.get(kind.lower()), dict):
-                found = await self._object(kind, str(namespace), str(bound.get("name")))
-                if found is None or objects.uid(found) != bound.get("uid"):
+                told = kind == "Node" and "pod" in about  # where the pod was: the token ends with the pod only
+                found = None if told else await self._object(kind, str(namespace), str(bound.get("name")))
+                if not told and (found is None or objects.uid(found) != bound.get("uid")):
                     raise status.unauthorized()
-                extra[f"authentication.kubernetes.io/{kind.lower()}-name"] = (str(bound["name"]),)
-                extra[f"authentication.kubernetes.io/{kind.lower()}-uid"] = (str(bound["uid"]),)
+                if kind != "Secret":
+                    for part in ("name", "uid"):
+                        if bound.get(part):
+                            extra[f"authentication.kubernetes.io/{kind.lower()}-{part}"] = (str(bound[part]),)
         return User(name, objects.uid(live), account_groups(name), extra)
 
     async def _account(self, namespace: str, name: str) -> Object | None:
