@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -25,6 +25,10 @@ import msgspec
 from sampan.api.http.files import TlsFiles
 from sampan.api.http.tls import make_context
 from sampan.api.kube.admission import Chain, Plugin
+from sampan.api.kube.api import Observer
+from sampan.api.kube.audit import policy as audit_policy
+from sampan.api.kube.audit.events import Audit
+from sampan.api.kube.audit.log import LineFile
 from sampan.api.kube.authn import Authentication, StaticTokens
 from sampan.api.kube.authz import MASTERS, Rbac
 from sampan.api.kube.bootstrap_tokens import BootstrapTokens
@@ -86,6 +90,7 @@ class ControlPlane(msgspec.Struct, frozen=True):
     stores: Sequence[Store]
     views: Sequence[View]
     controllers: Sequence[Controller]
+    audit: LineFile | None
 
     async def close(self) -> None:
         for controller in reversed(self.controllers):
@@ -95,6 +100,8 @@ class ControlPlane(msgspec.Struct, frozen=True):
             view.close()
         for store in self.stores:
             await store.close()
+        if self.audit is not None:
+            await self.audit.close()
 
 
 async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> ControlPlane:
@@ -111,6 +118,7 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     static = StaticTokens(_static_tokens(settings.directory))
     authentication = Authentication([tokens, static, BootstrapTokens(records)], authorizer, clock, tokens.audiences)
     chain = Chain([*_plugins(views, records, served), RbacEscalation(authorizer, authorizer, records)])
+    audit, observers = _audit(settings.directory, clock, randomness.uid)
     server = build(
         records,
         served,
@@ -119,6 +127,7 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
         chain,
         clock,
         randomness,
+        observers=observers,
         virtual=Reviews(authorizer, authorizer, authentication, tokens).virtual(),
     )
     port = int(settings.listen.rpartition(":")[2])
@@ -127,7 +136,7 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     controllers = _controllers(server, served, keys, clock)
     for controller in controllers:
         await controller.start()
-    return ControlPlane(server, (main, events, leases), tuple(views.values()), controllers)
+    return ControlPlane(server, (main, events, leases), tuple(views.values()), controllers, audit)
 
 
 _VIEWED = {
@@ -202,6 +211,16 @@ def _resource(served: Registry, group: str, plural: str) -> Resource:
 
 def _suffix() -> str:
     return "".join(secrets.choice(SUFFIX_ALPHABET) for _ in range(SUFFIX_LENGTH))
+
+
+def _audit(directory: Path, clock: Clock, new_id: Callable[[], str]) -> tuple[LineFile | None, list[Observer]]:
+    """Return the audit log and what writes to it, where there is a policy that says what."""
+    try:
+        policy = audit_policy.parse((directory / "audit-policy.yaml").read_bytes())
+    except FileNotFoundError:
+        return None, []
+    lines = LineFile(directory / "audit.log")
+    return lines, [Audit(policy, lines.write, clock, new_id)]
 
 
 def _static_tokens(directory: Path) -> dict[str, User]:

@@ -260,6 +260,35 @@ def test_nobody_gives_rights_that_they_lack(plane, namespace) -> None:
     assert plane.kubectl("auth", "can-i", "get", "pods", "--as=x", "-n", namespace).strip() == "yes"
 
 
+def test_a_patch_that_creates_is_a_create(plane, namespace) -> None:
+    plane.kubectl("-n", namespace, "create", "role", "p", "--verb=get,patch", "--resource=configmaps")
+    plane.kubectl("-n", namespace, "create", "rolebinding", "p", "--role=p", "--user=patcher")
+    path = f"/api/v1/namespaces/{namespace}/configmaps/c?fieldManager=x&force=true"
+    apply = {"Content-Type": "application/apply-patch+yaml", **as_user("patcher")}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}}
+    refused = plane.refused("PATCH", path, body, headers=apply)
+    assert 'User "patcher" cannot create resource "configmaps"' in refused["message"]
+    plane.json("POST", f"/api/v1/namespaces/{namespace}/configmaps", {"metadata": {"name": "c"}})
+    assert plane.json("PATCH", path, body, headers=apply)["data"] == {"a": "1"}
+
+
+def test_who_may_read_one_may_list_that_one(plane, namespace) -> None:
+    plane.kubectl(
+        "-n", namespace, "create", "role", "o", "--verb=get,list,watch", "--resource=configmaps", "--resource-name=c"
+    )
+    plane.kubectl("-n", namespace, "create", "rolebinding", "o", "--role=o", "--user=one")
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    assert plane.json("GET", f"{path}?fieldSelector=metadata.name%3Dc", headers=as_user("one"))["items"] == []
+    for query in (
+        "",
+        "?fieldSelector=metadata.name%3Dd",
+        "?fieldSelector=metadata.name%21%3Dc",
+        "?labelSelector=a",
+        "?fieldSelector=%3D",
+    ):
+        assert plane.call("GET", path + query, headers=as_user("one"))[0] == 403, query
+
+
 def test_a_bootstrap_token_is_somebody(plane) -> None:
     def encoded(**data: str) -> dict:
         return {key.replace("_", "-"): base64.b64encode(value.encode()).decode() for key, value in data.items()}

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from sampan.api.kube import answers, paths
-from sampan.api.kube.access import Attempt, Authenticator, Authorizer, denied
+from sampan.api.kube.access import Attempt, Authenticator, Authorizer, Decision, denied
 from sampan.api.kube.call import Call
 from sampan.api.kube.deletes import Deletes
 from sampan.api.kube.negotiate import negotiate
@@ -22,7 +22,7 @@ from sampan.api.kube.writes import Writes
 from sampan.base import log
 from sampan.base.clock import Clock
 from sampan.base.errors import DataLoss, Exhausted, InvalidArgument, SampanError, Unavailable
-from sampan.kube import status
+from sampan.kube import selector, status
 from sampan.store.kv.port import FutureRevision
 
 _log = log.get("kube")
@@ -38,6 +38,12 @@ class Served(NamedTuple):
     attempt: Attempt
     response: Response
     seconds: float
+    decision: Decision | None
+    """None: it was refused before."""
+
+
+Observer = Callable[[Served], None]
+"""Must be quick, and raise nothing."""
 
 
 class Verbs(NamedTuple):
@@ -62,9 +68,9 @@ class Api:
         authorizer: Authorizer,
         clock: Clock,
         pages: Sequence[Page] = (),
-        observers: Sequence[Callable[[Served], None]] = (),
+        observers: Sequence[Observer] = (),
     ) -> None:
-        """`pages`: tried in order for paths without a resource. `observers`: told of each answer; they must be quick."""
+        """`pages`: tried in order for paths without a resource. `observers`: told of each answer."""
         self._registry = registry
         self._verbs = verbs
         self._authenticator = authenticator
@@ -99,35 +105,38 @@ class Api:
         began = self._clock.monotonic_s()
         target = _target(request.path)
         attempt = _attempt(request, target)
+        decision = None
         try:
             request.user = await identify(request)
             attempt = attempt._replace(user=request.user)
-            self._authorize(attempt)
-            response = await self._answer(request, target, attempt.verb)
+            decision = self._authorizer.authorize(attempt)
+            _require(attempt, decision)
+            response = await self._answer(request, target, attempt)
         except asyncio.CancelledError:
             raise
         except Exception as error:
             response = refusal(error)
         for observer in self._observers:
-            observer(Served(request, attempt, response, self._clock.monotonic_s() - began))
+            observer(Served(request, attempt, response, self._clock.monotonic_s() - began, decision))
         return response
 
-    def _authorize(self, attempt: Attempt) -> None:
-        decision = self._authorizer.authorize(attempt)
-        if not decision.allowed:
-            raise denied(attempt, decision.reason)
-
-    async def _answer(self, request: Request, target: Target | None, verb: str) -> Response:
+    async def _answer(self, request: Request, target: Target | None, attempt: Attempt) -> Response:
         if target is None:
             return await self._page(request)
         served = self._registry.find(target.group, target.version, target.plural)
         if served is None:
             return await self._page(request)
+        verb = attempt.verb
         if not verb or (not target.subresource and verb not in served.resource.verbs):
             raise status.method_not_allowed()
         if target.name and not target.namespace and served.resource.namespaced:
             raise status.ApiError(404, "NotFound", "the server could not find the requested resource")
-        call = Call(request, target, served, verb, negotiate(request.headers.get("accept", "")))
+
+        def may(further: str) -> None:
+            other = attempt._replace(verb=further)
+            _require(other, self._authorizer.authorize(other))
+
+        call = Call(request, target, served, verb, negotiate(request.headers.get("accept", "")), may)
         if target.subresource:
             return await self._verbs.subresources.answer(call)
         if verb == "create" and (virtual := self._verbs.subresources.keeps_nothing(call)) is not None:
@@ -146,10 +155,16 @@ def _target(path: str) -> Target | None:
     return paths.parse(path)
 
 
+def _require(attempt: Attempt, decision: Decision) -> None:
+    if not decision.allowed:
+        raise denied(attempt, decision.reason)
+
+
 def _attempt(request: Request, target: Target | None) -> Attempt:
     if target is None:
         return Attempt(ANONYMOUS, request.method.lower(), path=request.path)
     watch = "watch" in request.query and request.flag("watch")
+    fields = request.parameter("fieldSelector") if "fieldSelector" in request.query and not target.name else ""
     return Attempt(
         ANONYMOUS,
         paths.verb(request.method, target, watch=watch) or request.method.lower(),
@@ -158,8 +173,18 @@ def _attempt(request: Request, target: Target | None) -> Attempt:
         target.plural,
         target.subresource,
         target.namespace,
-        target.name,
+        target.name or (_named(fields) if fields else ""),
+        fields=fields,
     )
+
+
+def _named(fields: str) -> str:
+    """Return the one name that a field selector leaves: who may read one object by name may list just that one."""
+    try:
+        terms = selector.parse_fields(fields)
+    except selector.SelectorError:
+        return ""
+    return next((term.value for term in terms if term.field == "metadata.name" and term.equal), "")
 
 
 def refusal(error: Exception) -> Response:

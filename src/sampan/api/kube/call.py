@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from sampan.api.kube.negotiate import Form
@@ -22,6 +24,8 @@ class Call(msgspec.Struct):
     served: Served
     verb: str
     form: Form
+    may: Callable[[str], None]
+    """Raises ApiError unless who asks may do this verb to the same thing, too: a patch that creates is a create."""
     warnings: list[str] = msgspec.field(default_factory=list)
 
     @property

@@ -170,6 +170,7 @@ class Writes:
                 if item is None:
                     if change.create is None:
                         raise call.not_found()
+                    call.may("create")
                     made = await self.create_object(call, await change.create(), own_fields=change.own)
                     return Changed(made, created=True)
                 return await self._change(call, change, item)
