@@ -29,7 +29,7 @@ from sampan.api.kube.api import Observer
 from sampan.api.kube.audit import policy as audit_policy
 from sampan.api.kube.audit.events import Audit
 from sampan.api.kube.audit.log import LineFile
-from sampan.api.kube.authn import Authentication, StaticTokens
+from sampan.api.kube.authn import Authentication, StaticTokens, TokenSource
 from sampan.api.kube.authz import MASTERS, Rbac
 from sampan.api.kube.bootstrap_tokens import BootstrapTokens
 from sampan.api.kube.http import Server
@@ -115,8 +115,10 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
         await view.start()  # now that somebody listens
     randomness = Randomness(lambda: str(uuid.uuid4()), _suffix)
     tokens = AccountTokens(keys.accounts_key.read_bytes(), records, served, clock, randomness.uid)
-    static = StaticTokens(_static_tokens(settings.directory))
-    authentication = Authentication([tokens, static, BootstrapTokens(records)], authorizer, clock, tokens.audiences)
+    sources: list[TokenSource] = [tokens, StaticTokens(_static_tokens(settings.directory)), BootstrapTokens(records)]
+    authentication = Authentication(
+        [*sources, *_providers(settings.directory, clock)], authorizer, clock, tokens.audiences
+    )
     chain = Chain([*_plugins(views, records, served), RbacEscalation(authorizer, authorizer, records)])
     audit, observers = _audit(settings.directory, clock, randomness.uid)
     server = build(
@@ -221,6 +223,17 @@ def _audit(directory: Path, clock: Clock, new_id: Callable[[], str]) -> tuple[Li
         return None, []
     lines = LineFile(directory / "audit.log")
     return lines, [Audit(policy, lines.write, clock, new_id)]
+
+
+def _providers(directory: Path, clock: Clock) -> list[TokenSource]:
+    """Return the OpenID Connect providers in `authentication.yaml`, where there is one."""
+    try:
+        text = (directory / "authentication.yaml").read_bytes()
+    except FileNotFoundError:
+        return []
+    from sampan.api.kube import oidc
+
+    return [oidc.OidcTokens(provider, clock) for provider in oidc.parse(text)]
 
 
 def _static_tokens(directory: Path) -> dict[str, User]:
