@@ -30,12 +30,16 @@ from sampan.api.kube.audit import policy as audit_policy
 from sampan.api.kube.audit.events import Audit
 from sampan.api.kube.audit.log import LineFile
 from sampan.api.kube.authn import Authentication, StaticTokens, TokenSource
-from sampan.api.kube.authz import MASTERS, Rbac
+from sampan.api.kube.authz import MASTERS, AnyOf, Rbac
 from sampan.api.kube.bootstrap_tokens import BootstrapTokens
+from sampan.api.kube.crds import CustomResources
 from sampan.api.kube.http import Server
 from sampan.api.kube.local import LocalClient
 from sampan.api.kube.metadata import SUFFIX_ALPHABET, SUFFIX_LENGTH
+from sampan.api.kube.node_authz import NodeAuthorizer
+from sampan.api.kube.node_graph import NodeGraph
 from sampan.api.kube.plugins.namespace_lifecycle import NamespaceLifecycle
+from sampan.api.kube.plugins.node_restriction import NodeRestriction
 from sampan.api.kube.plugins.rbac_escalation import RbacEscalation
 from sampan.api.kube.plugins.service_addresses import ServiceAddresses
 from sampan.api.kube.records import Records
@@ -88,13 +92,15 @@ class ControlPlane(msgspec.Struct, frozen=True):
 
     server: ApiServer
     stores: Sequence[Store]
-    views: Sequence[View]
+    views: Sequence[View | NodeGraph]
     controllers: Sequence[Controller]
+    customs: CustomResources
     audit: LineFile | None
 
     async def close(self) -> None:
         for controller in reversed(self.controllers):
             await controller.close()
+        await self.customs.close()
         await self.server.close()
         for view in self.views:
             view.close()
@@ -110,16 +116,22 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     records = Records(main, {_EVENTS: events, _LEASES: leases})
     served = registry()
     views = {plural: View(records, _resource(served, group, plural)) for plural, group in _VIEWED.items()}
-    authorizer = Rbac(views["roles"], views["clusterroles"], views["rolebindings"], views["clusterrolebindings"])
+    roles = Rbac(views["roles"], views["clusterroles"], views["rolebindings"], views["clusterrolebindings"])
+    graph = NodeGraph(records)
     for view in views.values():
         await view.start()  # now that somebody listens
+    await graph.start()
+    authorizer, nodes = AnyOf([NodeAuthorizer(graph), roles]), NodeRestriction(graph)
+    definitions = View(records, _resource(served, "apiextensions.k8s.io", "customresourcedefinitions"))
+    customs = CustomResources(definitions, served, records, lambda: rfc3339.render(clock.now_ns() // 10**9))
+    await definitions.start()
     randomness = Randomness(lambda: str(uuid.uuid4()), _suffix)
     tokens = AccountTokens(keys.accounts_key.read_bytes(), records, served, clock, randomness.uid)
     sources: list[TokenSource] = [tokens, StaticTokens(_static_tokens(settings.directory)), BootstrapTokens(records)]
     authentication = Authentication(
         [*sources, *_providers(settings.directory, clock)], authorizer, clock, tokens.audiences
     )
-    chain = Chain([*_plugins(views, records, served), RbacEscalation(authorizer, authorizer, records)])
+    chain = Chain([*_plugins(views, records, served), nodes, RbacEscalation(roles, authorizer, records)])
     audit, observers = _audit(settings.directory, clock, randomness.uid)
     server = build(
         records,
@@ -130,15 +142,17 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
         clock,
         randomness,
         observers=observers,
-        virtual=Reviews(authorizer, authorizer, authentication, tokens).virtual(),
+        custom=customs.schemas,
+        virtual=Reviews(authorizer, roles, authentication, tokens, nodes).virtual(),
     )
     port = int(settings.listen.rpartition(":")[2])
     admin = LocalClient(server.api, User("system:apiserver", groups=(MASTERS,)), "sampan")
     await bootstrap_objects.ensure(admin, pki.SERVICE_ADDRESS, port)
+    customs.start(LocalClient(server.api, User("system:apiserver", groups=(MASTERS,)), "custom-resources"))
     controllers = _controllers(server, served, keys, clock)
     for controller in controllers:
         await controller.start()
-    return ControlPlane(server, (main, events, leases), tuple(views.values()), controllers, audit)
+    return ControlPlane(server, (main, events, leases), (*views.values(), graph, definitions), controllers, customs, audit)
 
 
 _VIEWED = {
@@ -195,11 +209,13 @@ def _controllers(server: ApiServer, served: Registry, keys: pki.Pki, clock: Cloc
     def now() -> str:
         return rfc3339.render(clock.now_ns() // 10**9)
 
+    garbage = GarbageCollector(client("generic-garbage-collector"), lambda: refs(namespaced=False), of_kind)
+    served.on_change(garbage.refresh)
     return [
         ClusterRoleAggregation(client("clusterrole-aggregation-controller")),
         NamespaceFurniture(client("root-ca-cert-publisher"), keys.ca.read_text()),
         NamespaceEnd(client("namespace-controller"), lambda: refs(namespaced=True), now),
-        GarbageCollector(client("generic-garbage-collector"), lambda: refs(namespaced=False), of_kind),
+        garbage,
         TtlAfterFinished(client("ttl-after-finished-controller"), clock),
     ]
 

@@ -7,7 +7,7 @@ from sampan.api.kube.served import Served
 from sampan.kube import decoding, status
 from sampan.kube import object as objects
 from sampan.kube.object import Object
-from sampan.kube.schema import check
+from sampan.kube.schema import check, structural
 
 
 def decode(call: Call) -> Object:
@@ -50,9 +50,9 @@ def identify(served: Served, obj: Object) -> None:
 
 def judge(call: Call, obj: Object, duplicates: list[str]) -> None:
     """Check an object against its schema: wrong types are refused, unknown fields by the request's validation."""
-    resource, node = call.served.resource, call.served.node
+    resource = call.served.resource
     try:
-        unknown = check.check(node, obj) if node is not None else []
+        unknown = unknown_fields(call.served, obj)
     except check.WrongType as error:
         raise status.bad_request(
             f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {error}'
@@ -65,6 +65,23 @@ def judge(call: Call, obj: Object, duplicates: list[str]) -> None:
         )
     if call.validation == "Warn":
         call.warnings.extend(faults)
+
+
+def unknown_fields(served: Served, obj: Object) -> list[str]:
+    """Check an object against its schema; returns what is said of fields that it does not know.
+
+    Custom resources lose such fields; what is of a wrong type in them is told by their validation.
+
+    Raises:
+        WrongType
+    """
+    if served.node is None:
+        return []
+    if not served.dynamic:
+        return check.check(served.node, obj)
+    metadata = served.node.properties.get("metadata")
+    unknown = check.check(metadata, obj["metadata"]) if metadata is not None else []
+    return [*(fault.replace('"', '"metadata.', 1) for fault in unknown), *structural.prune(served.node, obj)]
 
 
 def place(call: Call, obj: Object) -> None:

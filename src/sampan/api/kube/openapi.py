@@ -113,7 +113,8 @@ def document(name: str, resources: list[Served], custom: Mapping[str, tuple[str,
     schemas: dict[str, Object] = {}
     for definition, schema in custom.values():
         schemas[definition] = schema
-        wanted[f"{_META}.ObjectMeta"] = None
+        schemas[f"{definition}List"] = _list_of(definition, schema)
+        wanted[f"{_META}.ObjectMeta"] = wanted[f"{_META}.ListMeta"] = None
     for served in resources:
         resource = served.resource
         definition = custom[resource.kind][0] if resource.kind in custom else resource.definition
@@ -128,6 +129,23 @@ def document(name: str, resources: list[Served], custom: Mapping[str, tuple[str,
         "info": {"title": "Kubernetes", "version": "v1.37.0"},
         "paths": dict(sorted(paths.items())),
         "components": {"schemas": dict(sorted(schemas.items()))},
+    }
+
+
+def _list_of(definition: str, schema: Object) -> Object:
+    """Return the schema of a list of custom resources."""
+    [kind] = schema["x-kubernetes-group-version-kind"]
+    text = {"type": "string"}
+    return {
+        "type": "object",
+        "required": ["items"],
+        "properties": {
+            "apiVersion": text,
+            "kind": text,
+            "metadata": {"allOf": [{"$ref": f"#/components/schemas/{_META}.ListMeta"}]},
+            "items": {"type": "array", "items": {"allOf": [{"$ref": f"#/components/schemas/{definition}"}]}},
+        },
+        "x-kubernetes-group-version-kind": [{**kind, "kind": f"{kind['kind']}List"}],
     }
 
 

@@ -142,9 +142,9 @@ def _patch_of(body: bytes) -> Object:
 
 
 def _unknown(call: Call, new: Object) -> list[str]:
-    resource, node = call.served.resource, call.served.node
+    resource = call.served.resource
     try:
-        return check.check(node, new) if node is not None else []
+        return bodies.unknown_fields(call.served, new)
     except check.WrongType as error:
         raise status.invalid(
             resource.kind, resource.group, objects.name(new), [fielderror.invalid("patch", None, str(error))]
