@@ -47,7 +47,7 @@ spec:
                   required: [side]
                   properties: {side: {type: string}, wood: {type: string}}
           status: {type: object, properties: {crew: {type: integer}}}
-  - name: v2
+  - name: v1beta1
     served: true
     storage: false
     schema:
@@ -120,21 +120,23 @@ def test_the_life_of_a_custom_resource(k, plane, namespace, names):
 
 def test_two_versions_are_two_faces(k, plane, namespace, names):
     k("apply -f -", stdin=BOAT % names)
-    other = plane.json("GET", f"{path_of(namespace, names, 'v2')}/junk")
-    assert other["apiVersion"] == "boats.example.org/v2"
+    other = plane.json("GET", f"{path_of(namespace, names, 'v1beta1')}/junk")
+    assert other["apiVersion"] == "boats.example.org/v1beta1"
     assert other["spec"]["crew"] == 3
     made = {
-        "apiVersion": "boats.example.org/v2",
+        "apiVersion": "boats.example.org/v1beta1",
         "kind": names["kind"],
         "metadata": {"name": "other"},
         "spec": {"crew": 1},
     }
-    plane.json("POST", path_of(namespace, names, "v2"), made)
+    plane.json("POST", path_of(namespace, names, "v1beta1"), made)
     listed = plane.json("GET", path_of(namespace, names))["items"]
     assert {item["apiVersion"] for item in listed} == {"boats.example.org/v1"}
-    _, raw = plane.call("GET", f"{path_of(namespace, names, 'v2')}?watch=1&resourceVersion=0&timeoutSeconds=1")
+    _, raw = plane.call("GET", f"{path_of(namespace, names, 'v1beta1')}?watch=1&resourceVersion=0&timeoutSeconds=1")
     events = [json.loads(line) for line in raw.splitlines()]
-    assert {event["object"]["apiVersion"] for event in events if event["type"] == "ADDED"} == {"boats.example.org/v2"}
+    assert {event["object"]["apiVersion"] for event in events if event["type"] == "ADDED"} == {
+        "boats.example.org/v1beta1"
+    }
 
 
 def test_what_the_schema_refuses(k, plane, namespace, names):

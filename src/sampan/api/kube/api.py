@@ -25,6 +25,9 @@ from sampan.base.errors import DataLoss, Exhausted, InvalidArgument, SampanError
 from sampan.kube import selector, status
 from sampan.store.kv.port import FutureRevision
 
+_NAMED = ("get", "update", "patch", "delete")
+"""Verbs on one object; the others are on a collection. A watch may be on either."""
+
 _log = log.get("kube")
 
 Page = Callable[[Request], Awaitable[Response | None]]
@@ -128,6 +131,8 @@ class Api:
             return await self._page(request)
         verb = attempt.verb
         if not verb or (not target.subresource and verb not in served.resource.verbs):
+            raise status.method_not_allowed()
+        if verb != "watch" and not target.subresource and bool(target.name) is not (verb in _NAMED):
             raise status.method_not_allowed()
         if target.name and not target.namespace and served.resource.namespaced:
             raise status.ApiError(404, "NotFound", "the server could not find the requested resource")

@@ -25,9 +25,9 @@ CONFINED = {
     "approval": (("status", "conditions"),),
     "ephemeralcontainers": (("spec", "ephemeralContainers"),),
     "resize": (("spec", "containers"), ("spec", "initContainers")),
-    "scale": (("spec", "replicas"),),
+    "binding": (("spec", "nodeName"), ("status", "conditions"), ("metadata", "annotations")),
 }
-"""Subresource -> the only paths that a write to it changes."""
+"""Subresource -> the only paths that a write to it changes. Of a scale that is where the kind keeps its replicas."""
 
 _KEPT = (
     "creationTimestamp",
@@ -96,7 +96,10 @@ def confine(served: Served, subresource: str, new: Object, old: Object) -> None:
         if served.strategy.has_status:
             _restore(new, old, ("status",))
         return
-    wanted = {path: objects.at(new, *path) for path in CONFINED.get(subresource, ())}
+    paths = CONFINED.get(subresource, ())
+    if subresource == "scale":
+        paths = (tuple(served.scale.wanted.split(".")),)
+    wanted = {path: objects.at(new, *path) for path in paths}
     annotations = objects.metadata(new).get("annotations") if subresource == "status" else None
     managed = objects.metadata(new).get("managedFields")
     new.clear()

@@ -73,12 +73,12 @@ class Subresources:
             return await self.virtual(call, virtual)
         if target.subresource == "scale":
             return await self._scale(call)
-        if target.subresource in CONFINED:
-            return await self._part(call)
         if target.subresource == "eviction":
             return await self._evict(call)
         if target.subresource == "binding":
             return await self._bind(call)
+        if target.subresource in CONFINED:
+            return await self._part(call)
         raise status.ApiError(
             501,
             "NotImplemented",

@@ -208,7 +208,7 @@ class Writes:
                 api_version=resource.api_version,
             )
         [new] = await served.conversion.to_storage([new]) if served.conversion else [new]
-        if not change.own and stored.encode(new) == stored.encode(stored.decode(item.value, 0)):
+        if not change.own and _same(new, item):
             return Changed(item)
         if metadata.finished(new):
             await self._remove(call, item)
@@ -282,6 +282,11 @@ def _prepared(served: Served, subresource: str, new: Object, old: Object) -> lis
 
 _WHOLE = ("ephemeralcontainers", "resize")
 """Subresources after which the whole object has to be right."""
+
+
+def _same(new: Object, item: Item) -> bool:
+    """Return whether an object says what is stored, in whatever order of its fields."""
+    return stored.decode(stored.encode(new), item.mod_revision) == stored.decode(item.value, item.mod_revision)
 
 
 def _copy(obj: Object) -> Object:
