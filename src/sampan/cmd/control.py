@@ -152,7 +152,9 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     controllers = _controllers(server, served, keys, clock)
     for controller in controllers:
         await controller.start()
-    return ControlPlane(server, (main, events, leases), (*views.values(), graph, definitions), controllers, customs, audit)
+    return ControlPlane(
+        server, (main, events, leases), (*views.values(), graph, definitions), controllers, customs, audit
+    )
 
 
 _VIEWED = {

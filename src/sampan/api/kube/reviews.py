@@ -12,6 +12,7 @@ from sampan.api.kube.access import Attempt, Authorizer
 from sampan.api.kube.authn import Authentication
 from sampan.api.kube.authz import MASTERS, Rbac
 from sampan.api.kube.call import Call
+from sampan.api.kube.plugins.node_restriction import NodeRestriction
 from sampan.api.kube.request import User
 from sampan.api.kube.subresources import Virtual
 from sampan.api.kube.tokens import AccountTokens
@@ -27,13 +28,19 @@ class Reviews:
     """Their bodies come decoded, valid and with their defaults."""
 
     def __init__(
-        self, authorizer: Authorizer, held: Rbac, authentication: Authentication, tokens: AccountTokens
+        self,
+        authorizer: Authorizer,
+        held: Rbac,
+        authentication: Authentication,
+        tokens: AccountTokens,
+        nodes: NodeRestriction,
     ) -> None:
         """`held`: knows the rules that a user has."""
         self._authorizer = authorizer
         self._held = held
         self._authentication = authentication
         self._tokens = tokens
+        self._nodes = nodes
 
     def virtual(self) -> Mapping[tuple[str, str, str], Virtual]:
         """Return what answers creates of these resources."""
@@ -48,6 +55,7 @@ class Reviews:
         }
 
     async def _token_request(self, call: Call, body: Object) -> Object:
+        self._nodes.check_token(call.request.user, call.target.namespace, call.target.name, body)
         return await self._tokens.request(call.target.namespace, call.target.name, body)
 
     async def _token_review(self, call: Call, body: Object) -> Object:
