@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sampan.client.port import Client, Ref
+from sampan.kube import object as objects
 from sampan.kube import rbac_defaults
 from sampan.kube.kinds.scheduling import SYSTEM_CLASSES
 from sampan.kube.object import Object
@@ -45,7 +46,7 @@ def wanted(service_address: str, port: int) -> Iterable[tuple[Ref, Object]]:
 
 
 async def ensure(client: Client, service_address: str, port: int) -> None:
-    """Make what is missing; what is there stays as somebody may have changed it.
+    """Make what is missing; what is there stays as somebody may have changed it, but default roles give all they should.
 
     Raises:
         ApiError: it could not be made.
@@ -56,3 +57,7 @@ async def ensure(client: Client, service_address: str, port: int) -> None:
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise
+            if ref.group == _RBAC:
+                live = await client.get(ref, "", objects.name(obj))
+                if (changed := rbac_defaults.reconciled(live, obj)) is not None:
+                    await client.update(ref, changed)

@@ -54,6 +54,7 @@ from sampan.base.clock import Clock, SystemClock
 from sampan.base.errors import Conflict, InvalidArgument, SampanError, Unavailable
 from sampan.client.port import Ref
 from sampan.cmd import bootstrap_objects, pki
+from sampan.cmd.sealing import reseal
 from sampan.control.cluster_roles import ClusterRoleAggregation
 from sampan.control.controller import Controller
 from sampan.control.garbage import GarbageCollector
@@ -113,6 +114,8 @@ class ControlPlane(msgspec.Struct, frozen=True):
 async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> ControlPlane:
     """Return a running control plane on these keys; the HTTP server comes on top."""
     main, events, leases = _stores(settings.directory, keys, clock)
+    if count := await reseal(main, ENCRYPTED, keys):
+        _log.info("%d values were sealed with the newest key", count)
     records = Records(main, {_EVENTS: events, _LEASES: leases})
     served = registry()
     views = {plural: View(records, _resource(served, group, plural)) for plural, group in _VIEWED.items()}

@@ -25,6 +25,7 @@ from sampan.base.errors import DataLoss
 
 CA_YEARS, LEAF_YEARS = 10, 1
 _RENEW_DAYS = 30
+KEY_BYTES = 32
 _NAMES = (
     "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
 )  # fmt: skip
@@ -79,7 +80,10 @@ class Pki(msgspec.Struct, frozen=True):
         """
         try:
             keys = msgspec.json.decode(self.sealing_keys.read_bytes(), type=dict[str, str])
-            return {name: bytes.fromhex(text) for name, text in keys.items()}
+            opened = {name: bytes.fromhex(text) for name, text in keys.items()}
+            if not opened or any(len(key) != KEY_BYTES for key in opened.values()):
+                raise ValueError(f"it must have keys of {KEY_BYTES} bytes")  # noqa: TRY301  told like all other damage
+            return opened
         except (OSError, ValueError, msgspec.MsgspecError) as error:
             raise DataLoss(f"{self.sealing_keys} cannot be read ({error}): restore it, or secrets are lost") from error
 
@@ -106,8 +110,22 @@ def ensure(data_root: Path, addresses: Iterable[str], clock: Clock) -> Pki:
     if not pki.accounts_key.exists():
         _write(pki.accounts_key, _private(ec.generate_private_key(ec.SECP256R1())), 0o600)
     if not pki.sealing_keys.exists():
-        _write(pki.sealing_keys, msgspec.json.encode({f"key-{secrets.token_hex(4)}": secrets.token_hex(32)}), 0o600)
+        _write(
+            pki.sealing_keys, msgspec.json.encode({f"key-{secrets.token_hex(4)}": secrets.token_hex(KEY_BYTES)}), 0o600
+        )
     return pki
+
+
+def rotate(pki: Pki) -> str:
+    """Add a new key that values are sealed with from the next start on; returns its id. The old ones still open values.
+
+    Raises:
+        DataLoss: the keys cannot be read.
+    """
+    keys = {name: key.hex() for name, key in pki.sealing().items()}
+    name = f"key-{secrets.token_hex(4)}"
+    _write(pki.sealing_keys, msgspec.json.encode({name: secrets.token_hex(KEY_BYTES), **keys}), 0o600)
+    return name
 
 
 def _make_authority(pki: Pki, now: dt.datetime) -> None:

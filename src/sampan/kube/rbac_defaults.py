@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sampan.kube import object as objects
+from sampan.kube import rbac
 from sampan.kube.object import Object
 
 _API = "rbac.authorization.k8s.io"
 _LABEL = {"kubernetes.io/bootstrapping": "rbac-defaults"}
-_KEEP = {"rbac.authorization.kubernetes.io/autoupdate": "true"}
+_AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"
+_KEEP = {_AUTOUPDATE: "true"}
 _READ = ("get", "list", "watch")
 _WRITE = ("create", "delete", "deletecollection", "patch", "update")
 _TO = "rbac.authorization.k8s.io/aggregate-to-"
@@ -200,3 +203,35 @@ BINDINGS: tuple[Object, ...] = (
     _binding("system:node-proxier", "user:system:kube-proxy"),
     _binding("system:service-account-issuer-discovery", "group:system:serviceaccounts"),
 )
+
+
+def reconciled(live: Object, wanted: Object) -> Object | None:
+    """Return a default role or binding as it has to be changed to give all that it should; None where it does.
+
+    What somebody added stays. One that is annotated with autoupdate "false" stays as it is.
+    """
+    meta = objects.metadata(live)
+    if objects.annotations(live).get(_AUTOUPDATE) == "false":
+        return None
+    changed = {**live, "metadata": dict(meta)}
+    for part in ("labels", "annotations"):
+        changed["metadata"][part] = {**wanted["metadata"].get(part, {}), **(meta.get(part) or {})}
+    if "subjects" in wanted:
+        present = live.get("subjects") or []
+        changed["subjects"] = [*present, *(subject for subject in wanted["subjects"] if subject not in present)]
+    elif "aggregationRule" in wanted:
+        changed["aggregationRule"] = live.get("aggregationRule") or wanted["aggregationRule"]
+    else:
+        lacking = [rule for rule in wanted["rules"] if rbac.missing(rbac.rules_of(live), [rbac.Rule.of(rule)])]
+        changed["rules"] = [*(live.get("rules") or []), *lacking]
+    return changed if _told(changed) != _told(live) else None
+
+
+def _told(obj: Object) -> list[object]:
+    """Return the parts that are compared."""
+    meta = objects.metadata(obj)
+    return [
+        meta.get("labels"),
+        meta.get("annotations"),
+        *(obj.get(key) for key in ("subjects", "aggregationRule", "rules")),
+    ]
