@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from kube import ROOT, ControlPlane
+from sampan.cmd.up import api_line
 
 POLICY = """
 apiVersion: audit.k8s.io/v1
@@ -71,6 +72,17 @@ def test_secrets_are_sealed_with_a_new_key(own) -> None:
     raw = b"".join(path.read_bytes() for path in own.directory.glob("state.db*"))
     assert raw.count(after[0].encode()) >= 1
     assert MARK.encode() not in raw
+    own.start()
+
+
+def test_the_status_says_whether_it_runs(own) -> None:
+    data = own.home / "data"
+    assert api_line(data) == (
+        f"Kubernetes API: https://127.0.0.1:{own.port} (pid {own.process.pid}); 'sampan kubeconfig' prints how to reach it"
+    )
+    own.stop()
+    assert api_line(data) == f"Kubernetes API: does not run; its log is {data}/control/log"
+    assert api_line(own.home) == ""
     own.start()
 
 
