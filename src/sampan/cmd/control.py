@@ -33,7 +33,7 @@ from sampan.api.kube.authn import Authentication, StaticTokens, TokenSource
 from sampan.api.kube.authz import MASTERS, AnyOf, Rbac
 from sampan.api.kube.bootstrap_tokens import BootstrapTokens
 from sampan.api.kube.crds import CustomResources
-from sampan.api.kube.http import Server
+from sampan.api.kube.http.server import Server
 from sampan.api.kube.local import LocalClient
 from sampan.api.kube.metadata import SUFFIX_ALPHABET, SUFFIX_LENGTH
 from sampan.api.kube.node_authz import NodeAuthorizer
