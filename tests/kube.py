@@ -142,6 +142,19 @@ class ControlPlane:
         headers: dict[str, str] | None = None,
     ) -> tuple[int, bytes]:
         """Return status and body of one request over plain HTTP; without a token given, as one who may do everything."""
+        code, _, raw = self.exchange(method, path, body, token=token, headers=headers)
+        return code, raw
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+        """The same with the answer's headers."""
         connection = http.client.HTTPConnection("127.0.0.1", self.plain, timeout=30)
         token = self.token if token is None else token
         try:
@@ -150,7 +163,7 @@ class ControlPlane:
             sent |= {"Authorization": f"Bearer {token}"} if token else {}
             connection.request(method, path, raw, sent | (headers or {}))
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            return answer.status, answer.headers, answer.read()
         finally:
             connection.close()
 

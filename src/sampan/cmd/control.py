@@ -17,13 +17,15 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from sampan.api.http.files import TlsFiles
 from sampan.api.http.tls import make_context
+from sampan.api.kube.access import Authorizer
 from sampan.api.kube.admission import Chain, Plugin
 from sampan.api.kube.api import Observer
 from sampan.api.kube.audit import policy as audit_policy
@@ -38,10 +40,19 @@ from sampan.api.kube.local import LocalClient
 from sampan.api.kube.metadata import SUFFIX_ALPHABET, SUFFIX_LENGTH
 from sampan.api.kube.node_authz import NodeAuthorizer
 from sampan.api.kube.node_graph import NodeGraph
+from sampan.api.kube.plugins.certificates import CertificateAdmission
+from sampan.api.kube.plugins.limit_ranger import LimitRanger
 from sampan.api.kube.plugins.namespace_lifecycle import NamespaceLifecycle
 from sampan.api.kube.plugins.node_restriction import NodeRestriction
+from sampan.api.kube.plugins.pod_defaults import DefaultTolerations, RuntimeClassAdmission, TaintNewNodes
+from sampan.api.kube.plugins.pod_security import PodSecurity
+from sampan.api.kube.plugins.priority import PriorityAdmission
 from sampan.api.kube.plugins.rbac_escalation import RbacEscalation
+from sampan.api.kube.plugins.resource_quota import ResourceQuotaAdmission
+from sampan.api.kube.plugins.service_account import ServiceAccountAdmission
 from sampan.api.kube.plugins.service_addresses import ServiceAddresses
+from sampan.api.kube.plugins.storage import ClaimResize, DefaultClasses, StorageInUse
+from sampan.api.kube.quotas import Quotas
 from sampan.api.kube.records import Records
 from sampan.api.kube.request import User
 from sampan.api.kube.reviews import Reviews
@@ -49,6 +60,7 @@ from sampan.api.kube.served import Registry
 from sampan.api.kube.server import ApiServer, Randomness, build, registry
 from sampan.api.kube.tokens import AccountTokens
 from sampan.api.kube.view import View
+from sampan.api.kube.webhook import ServiceLookup
 from sampan.base import log
 from sampan.base.clock import Clock, SystemClock
 from sampan.base.errors import Conflict, InvalidArgument, SampanError, Unavailable
@@ -59,6 +71,7 @@ from sampan.control.cluster_roles import ClusterRoleAggregation
 from sampan.control.controller import Controller
 from sampan.control.garbage import GarbageCollector
 from sampan.control.namespaces import NamespaceEnd
+from sampan.control.quota import QuotaStatus
 from sampan.control.service_accounts import NamespaceFurniture
 from sampan.control.ttl import TtlAfterFinished
 from sampan.kube import rfc3339
@@ -88,12 +101,16 @@ class ControlSettings(msgspec.Struct, frozen=True):
         return self.data_root / "control"
 
 
+class Closing(Protocol):
+    def close(self) -> None: ...
+
+
 class ControlPlane(msgspec.Struct, frozen=True):
     """What runs, in the order in which it was started."""
 
     server: ApiServer
     stores: Sequence[Store]
-    views: Sequence[View | NodeGraph]
+    views: Sequence[Closing]
     controllers: Sequence[Controller]
     customs: CustomResources
     audit: LineFile | None
@@ -120,21 +137,30 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     served = registry()
     views = {plural: View(records, _resource(served, group, plural)) for plural, group in _VIEWED.items()}
     roles = Rbac(views["roles"], views["clusterroles"], views["rolebindings"], views["clusterrolebindings"])
+    quotas = Quotas(views["resourcequotas"], records, served)
     graph = NodeGraph(records)
     for view in views.values():
         await view.start()  # now that somebody listens
     await graph.start()
     authorizer, nodes = AnyOf([NodeAuthorizer(graph), roles]), NodeRestriction(graph)
-    definitions = View(records, _resource(served, "apiextensions.k8s.io", "customresourcedefinitions"))
-    customs = CustomResources(definitions, served, records, lambda: rfc3339.render(clock.now_ns() // 10**9))
-    await definitions.start()
     randomness = Randomness(lambda: str(uuid.uuid4()), _suffix)
+    definitions = View(records, _resource(served, "apiextensions.k8s.io", "customresourcedefinitions"))
+    customs = CustomResources(
+        definitions,
+        served,
+        lambda: rfc3339.render(clock.now_ns() // 10**9),
+        ServiceLookup(views["services"]),
+        randomness.uid,
+    )
+    await definitions.start()
     tokens = AccountTokens(keys.accounts_key.read_bytes(), records, served, clock, randomness.uid)
     sources: list[TokenSource] = [tokens, StaticTokens(_static_tokens(settings.directory)), BootstrapTokens(records)]
     authentication = Authentication(
         [*sources, *_providers(settings.directory, clock)], authorizer, clock, tokens.audiences
     )
-    chain = Chain([*_plugins(views, records, served), nodes, RbacEscalation(roles, authorizer, records)])
+    chain = Chain(
+        [*_plugins(views, records, served, authorizer, quotas), nodes, RbacEscalation(roles, authorizer, records)]
+    )
     audit, observers = _audit(settings.directory, clock, randomness.uid)
     server = build(
         records,
@@ -152,17 +178,24 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     admin = LocalClient(server.api, User("system:apiserver", groups=(MASTERS,)), "sampan")
     await bootstrap_objects.ensure(admin, pki.SERVICE_ADDRESS, port)
     customs.start(LocalClient(server.api, User("system:apiserver", groups=(MASTERS,)), "custom-resources"))
-    controllers = _controllers(server, served, keys, clock)
+    controllers = _controllers(server, served, keys, clock, quotas)
     for controller in controllers:
         await controller.start()
     return ControlPlane(
-        server, (main, events, leases), (*views.values(), graph, definitions), controllers, customs, audit
+        server, (main, events, leases), (*views.values(), quotas, graph, definitions), controllers, customs, audit
     )
 
 
 _VIEWED = {
     "namespaces": "",
     "services": "",
+    "serviceaccounts": "",
+    "limitranges": "",
+    "resourcequotas": "",
+    "priorityclasses": "scheduling.k8s.io",
+    "storageclasses": "storage.k8s.io",
+    "ingressclasses": "networking.k8s.io",
+    "runtimeclasses": "node.k8s.io",
     "roles": "rbac.authorization.k8s.io",
     "clusterroles": "rbac.authorization.k8s.io",
     "rolebindings": "rbac.authorization.k8s.io",
@@ -181,15 +214,33 @@ def _stores(directory: Path, keys: pki.Pki, clock: Clock) -> tuple[Store, Store,
     )
 
 
-def _plugins(views: dict[str, View], records: Records, served: Registry) -> list[Plugin]:
-    """Return the admission plugins in their order."""
+def _plugins(
+    views: Mapping[str, View], records: Records, served: Registry, authorizer: Authorizer, quotas: Quotas
+) -> list[Plugin]:
+    """Return the admission plugins in their order: first those that change, last those that count."""
+
+    def by_name(plural: str) -> tuple[View, Records, Resource]:
+        return views[plural], records, _resource(served, _VIEWED[plural], plural)
+
     return [
-        NamespaceLifecycle(views["namespaces"], records, _resource(served, "", "namespaces")),
+        NamespaceLifecycle(*by_name("namespaces")),
+        LimitRanger(views["limitranges"]),
+        ServiceAccountAdmission(*by_name("serviceaccounts"), _suffix),
+        TaintNewNodes(),
+        PodSecurity(*by_name("namespaces")),
+        PriorityAdmission(*by_name("priorityclasses")),
+        DefaultTolerations(),
+        DefaultClasses(views["storageclasses"], views["ingressclasses"]),
+        StorageInUse(),
+        ClaimResize(views["storageclasses"]),
+        RuntimeClassAdmission(*by_name("runtimeclasses")),
+        CertificateAdmission(authorizer),
         ServiceAddresses(views["services"], SERVICE_CIDR, secrets.randbelow),
+        ResourceQuotaAdmission(quotas),
     ]
 
 
-def _controllers(server: ApiServer, served: Registry, keys: pki.Pki, clock: Clock) -> list[Controller]:
+def _controllers(server: ApiServer, served: Registry, keys: pki.Pki, clock: Clock, quotas: Quotas) -> list[Controller]:
     def client(name: str) -> LocalClient:
         user = User("system:kube-controller-manager", groups=("system:authenticated",))
         return LocalClient(server.api, user, name)
@@ -222,6 +273,7 @@ def _controllers(server: ApiServer, served: Registry, keys: pki.Pki, clock: Cloc
         NamespaceEnd(client("namespace-controller"), lambda: refs(namespaced=True), now),
         garbage,
         TtlAfterFinished(client("ttl-after-finished-controller"), clock),
+        QuotaStatus(client("resourcequota-controller"), quotas),
     ]
 
 

@@ -11,11 +11,13 @@ from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
-_FORM = re.compile(r"([+-]?)(\d+\.?\d*|\.\d+)([eE][+-]?\d+|[numkMGTPE]|[KMGTPE]i)?")
+_FORM = re.compile(r"([+-]?)([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eEinumkKMGTP]*[-+]?[0-9]*")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _MOST = Fraction(2**63 - 1)
 NANO = 10**9
+_MOST_DIGITS, _MOST_EXPONENT = 400, 100
 
 
 class QuantityError(ValueError):
@@ -34,41 +36,58 @@ class Quantity(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Quantity:
-    """Return what a text says. What is finer than a nano is rounded up; what is too large is the largest.
+    """Return what a text says. What is finer than a nano is rounded up; the largest binary amount is 2**63 - 1.
 
     Raises:
         QuantityError
     """
-    match = _FORM.fullmatch(text)
-    if match is None:
-        raise QuantityError(
-            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-        )
-    sign, number, suffix = match[1], Fraction(match[2]), match[3] or ""
+    sign, digits, suffix = _parts(text)
+    number = Fraction(digits)
     if suffix in _BINARY:
-        amount, form = number * 2 ** _BINARY[suffix], "binary"
+        amount, form = min(number * 2 ** _BINARY[suffix], _MOST), "binary"
     elif suffix in _DECIMAL:
         amount, form = number * Fraction(10) ** _DECIMAL[suffix], "decimal"
     else:
-        exponent = int(suffix[1:])
-        if abs(exponent) > 100:
-            raise QuantityError("unable to parse numeric part of quantity")
-        amount, form = number * Fraction(10) ** exponent, "exponent"
-    amount = min(amount, _MOST)
+        amount, form = number * Fraction(10) ** int(suffix[1:]), "exponent"
     if NANO % amount.denominator:
         amount = Fraction(ceil(amount * NANO), NANO)
-    if form == "binary" and 0 < amount < 1024:
-        form = "decimal"  # finer than the smallest binary suffix says well
+    if form == "binary" and 0 < amount < 1:
+        form = "decimal"
     return Quantity(-amount if sign == "-" else amount, form)
+
+
+def _parts(text: str) -> tuple[str, str, str]:
+    """Return sign, number and suffix."""
+    match = _FORM.fullmatch(text)
+    if match is None:
+        if _NUMBER.fullmatch(text):
+            raise QuantityError("unable to parse quantity's suffix")
+        raise QuantityError(
+            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+        )
+    sign, digits, suffix = match[1], match[2], match[3] or ""
+    exponent = suffix[1:] if suffix not in _BINARY and suffix not in _DECIMAL else "0"
+    if len(digits) > _MOST_DIGITS or len(exponent) > _MOST_DIGITS or abs(int(exponent)) > _MOST_EXPONENT:
+        raise QuantityError("unable to parse numeric part of quantity")
+    return sign, digits, suffix
 
 
 @lru_cache(maxsize=4096)
 def canonical(text: str) -> str:
-    """Return the one way to write what a text says.
+    """Return the text as a server shows it: in the one canonical form, or as it is where that is near enough to it.
+
+    Near enough are up to 18 digits that are a whole number of the unit or of a thousandth part of it, such as `1.500`.
 
     Raises:
         QuantityError
     """
+    _, digits, suffix = _parts(text)
+    before, _, after = digits.partition(".")
+    shown = (before.lstrip("0") or "0") + after
+    if suffix not in _BINARY and len(shown) <= 18 and shown[0] != "0" and not shown.endswith("000"):
+        power = (_DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:])) - len(after)
+        if power % 3 == 0 and power >= -9:
+            return text
     return _render(parse(text))
 
 
@@ -108,13 +127,13 @@ def _render(quantity: Quantity) -> str:
     amount = quantity.amount
     if amount == 0:
         return "0"
-    if quantity.form == "binary" and amount.denominator == 1:
+    if quantity.form == "binary" and amount.denominator == 1 and abs(amount) >= 1024:
         return _binary(amount.numerator)
     scaled, exponent = amount, 0
     while scaled.denominator != 1 and exponent > -9:
         scaled, exponent = scaled * 1000, exponent - 3
     number = scaled.numerator
-    while number % 1000 == 0 and exponent < 18:
+    while number % 1000 == 0 and (exponent < 18 or quantity.form == "exponent"):
         number, exponent = number // 1000, exponent + 3
     if quantity.form == "exponent":
         return f"{number}e{exponent}" if exponent else str(number)

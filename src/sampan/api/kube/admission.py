@@ -5,7 +5,7 @@ Order is data: the composition root lists plugins; mutating ones run first, in o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -30,6 +30,17 @@ class Attributes(msgspec.Struct):
     options: dict[str, Any] = msgspec.field(default_factory=dict)
     warnings: list[str] = msgspec.field(default_factory=list)
     audit: dict[str, str] = msgspec.field(default_factory=dict)  # annotations for the audit log
+    failed: list[Callable[[], None]] = msgspec.field(default_factory=list)  # called where the write fails after all
+
+    def concerns(self, plural: str, group: str = "", subresource: str = "") -> bool:
+        """Return whether this is a create or a change of such an object."""
+        resource = self.resource
+        return (
+            resource.plural == plural
+            and resource.group == group
+            and self.subresource == subresource
+            and self.object is not None
+        )
 
 
 class Plugin(Protocol):

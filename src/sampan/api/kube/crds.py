@@ -6,16 +6,20 @@ A definition's resources are in discovery before it says that it is Established.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from sampan.api.kube.records import Change, Records
-from sampan.api.kube.served import Registry, Served
+from sampan.api.kube.conversion import NewUid, Remote, Renaming
+from sampan.api.kube.records import Change
+from sampan.api.kube.served import Conversion, Registry, Served
 from sampan.api.kube.view import View
+from sampan.api.kube.webhook import Resolve
 from sampan.base import log
 from sampan.client.port import Client, Ref
 from sampan.kube import object as objects
-from sampan.kube.crd import definition
-from sampan.kube.object import Object, at
-from sampan.kube.resource import Resource
+from sampan.kube.crd import names
+from sampan.kube.crd.definition import FINALIZER, Version, published, versions
+from sampan.kube.object import Object
+from sampan.kube.reading import mapping, text, words
 from sampan.kube.status import ApiError
 from sampan.reconcile.loop import Loop
 
@@ -24,30 +28,32 @@ CRDS = Ref("apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced
 _log = log.get("kube.crds")
 
 
-class SameShape:
-    """The conversion `None`: versions differ in their name only."""
+class _Made(NamedTuple):
+    """What was made of a definition, which said this then."""
 
-    def __init__(self, served: str, stored: str) -> None:
-        self._served = served
-        self._stored = stored
+    mark: str
+    versions: list[Version]
 
-    async def to_storage(self, found: list[Object]) -> list[Object]:
-        return [{**obj, "apiVersion": self._stored} for obj in found]
 
-    async def from_storage(self, found: list[Object]) -> list[Object]:
-        return [{**obj, "apiVersion": self._served} for obj in found]
+def _mark(crd: Object) -> str:
+    """Return what a definition's resources depend on: they are made anew when it changes."""
+    stored = ",".join(words(crd, "status", "storedVersions"))
+    return f"{objects.uid(crd)} {crd['metadata'].get('generation')} {objects.deleting(crd)} {stored}"
 
 
 class CustomResources:
     """Keeps the registry's dynamic resources as the definitions in the view say."""
 
-    def __init__(self, view: View, registry: Registry, records: Records, now: Callable[[], str]) -> None:
-        """`view`: of CustomResourceDefinitions. `now`: RFC 3339."""
+    def __init__(
+        self, view: View, registry: Registry, now: Callable[[], str], resolve: Resolve, new_uid: NewUid
+    ) -> None:
+        """`view`: of CustomResourceDefinitions. `now`: RFC 3339. `resolve`: where a conversion webhook's service is."""
         self._view = view
         self._registry = registry
-        self._records = records
+        self._resolve = resolve
+        self._new_uid = new_uid
         self._now = now
-        self._served: dict[str, list[definition.Version]] = {}
+        self._made: dict[str, _Made] = {}
         self._client: Client | None = None
         self._loop: Loop[str] = Loop("custom-resources", self._reconcile)
         view.on_change(self._changed)
@@ -63,35 +69,55 @@ class CustomResources:
     def schemas(self, group: str, version: str) -> Mapping[str, tuple[str, Object]]:
         """Return kind -> name and schema of what is served in a group and version, for OpenAPI."""
         return {
-            item.resource.kind: (item.resource.definition, definition.published(item))
-            for versions in self._served.values()
-            for item in versions
+            item.resource.kind: (item.resource.definition, published(item))
+            for made in self._made.values()
+            for item in made.versions
             if (item.resource.group, item.resource.version) == (group, version)
         }
 
     def _changed(self, change: Change) -> None:
-        name = objects.name(change.object)
-        before = self._served.get(name)
-        if change.type == "DELETED":
-            self._served.pop(name, None)
-        elif change.previous is None or _of_weight(change.object) != _of_weight(change.previous):
-            self._serve(name, change.object)
-        if self._served.get(name) is not before:
-            self._registry.replace_dynamic(
-                [item for versions in self._served.values() for item in map(_served_as, versions)]
-            )
-        if change.type != "DELETED":
-            self._loop.queue.add(name)
+        self._serve()
+        for crd in self._view:  # another one may get its names now
+            self._loop.queue.add(objects.name(crd))
 
-    def _serve(self, name: str, crd: Object) -> None:
-        try:
-            if definition.conflicts(crd, list(self._view)):
-                self._served.pop(name, None)
+    def _serve(self) -> None:
+        """Put into the registry what has its names; a definition that did not change keeps its schemas."""
+        made: dict[str, _Made] = {}
+        served: list[Served] = []
+        for crd in self._winners():
+            name, mark = objects.name(crd), _mark(crd)
+            before = self._made.get(name)
+            try:
+                made[name] = before if before is not None and before.mark == mark else _Made(mark, versions(crd))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                _log.error("the definition %s cannot be served: %s", name, error)
+                continue
+            served += [self._served(crd, version) for version in made[name].versions]
+        changed = made != self._made
+        self._made = made
+        if changed:
+            self._registry.replace_dynamic(served)
+
+    def _winners(self) -> list[Object]:
+        """Return the definitions that have their names, or get them now."""
+        found: list[Object] = []
+        for crd in names.order(self._view):
+            if not names.conflict(crd, found)[0]:
+                found.append(crd)
+        return found
+
+    def _served(self, crd: Object, version: Version) -> Served:
+        resource = version.resource
+        stored = resource.storage or resource.api_version
+        conversion: Conversion | None = None
+        if version.several:
+            # what was stored before the storage version changed is of another one
+            if text(crd, "spec", "conversion", "strategy") == "Webhook":
+                hook = mapping(crd, "spec", "conversion", "webhook")
+                conversion = Remote(resource.api_version, stored, hook, self._resolve, self._new_uid)
             else:
-                self._served[name] = definition.versions(crd)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            _log.error("the definition %s cannot be served: %s", name, error)
-            self._served.pop(name, None)
+                conversion = Renaming(resource.api_version, stored)
+        return Served(resource, version.strategy, version.node, conversion, scale=version.scale, dynamic=True)
 
     async def _reconcile(self, name: str) -> float | None:
         client = self._client
@@ -105,53 +131,24 @@ class CustomResources:
             raise
         if objects.deleting(crd):
             return await self._clean(client, crd)
-        if definition.FINALIZER not in objects.finalizers(crd):
-            objects.metadata(crd)["finalizers"] = [*objects.finalizers(crd), definition.FINALIZER]
+        if FINALIZER not in objects.finalizers(crd):
+            objects.metadata(crd)["finalizers"] = [*objects.finalizers(crd), FINALIZER]
             crd = await client.update(CRDS, crd)
-        wanted = self._status(crd)
+        winners = self._winners()
+        reason, message = names.conflict(crd, winners) if name not in map(objects.name, winners) else ("", "")
+        wanted = names.status(crd, reason, message, self._now())
         if wanted != crd.get("status"):
             await client.update(CRDS, {**crd, "status": wanted}, subresource="status")
         return None
 
-    def _status(self, crd: Object) -> Object:
-        """Return the status that a definition should have."""
-        clash = definition.conflicts(crd, list(self._view))
-        state = dict(crd.get("status") or {})
-        names = dict(crd["spec"]["names"])
-        names.setdefault("singular", names["kind"].lower())
-        names.setdefault("listKind", f"{names['kind']}List")
-        if not clash:
-            state["acceptedNames"] = names
-        else:
-            state.setdefault("acceptedNames", {"plural": "", "kind": ""})
-        stored = [*(state.get("storedVersions") or [])]
-        current = definition.storage_version(crd)
-        state["storedVersions"] = stored if current in stored else [*stored, current]
-        served = objects.name(crd) in self._served
-        conditions = state.get("conditions") or []
-        accepted = ("NoConflicts", "no conflicts found") if not clash else ("NamesConflict", clash)
-        conditions = self._with(conditions, "NamesAccepted", not clash, *accepted)
-        ready = (
-            ("InitialNamesAccepted", "the initial names have been accepted")
-            if served
-            else ("NotAccepted", "not all names are accepted")
-        )
-        state["conditions"] = self._with(conditions, "Established", served, *ready)
-        return state
-
-    def _with(self, conditions: list[Object], kind: str, holds: bool, reason: str, message: str) -> list[Object]:
-        state = "True" if holds else "False"
-        before = next((item for item in conditions if item.get("type") == kind), None)
-        if before is not None and (before.get("status"), before.get("reason")) == (state, reason):
-            return conditions
-        fresh = {"type": kind, "status": state, "reason": reason, "message": message, "lastTransitionTime": self._now()}
-        return [*(item for item in conditions if item.get("type") != kind), fresh]
-
     async def _clean(self, client: Client, crd: Object) -> float | None:
         """Delete all objects of a definition that is going, then let it go."""
-        versions = self._served.get(objects.name(crd))
-        if versions:
-            resource = versions[0].resource
+        wanted = names.status(crd, "", "", self._now())
+        if names.accepted(crd) and wanted != crd.get("status"):
+            crd = await client.update(CRDS, {**crd, "status": wanted}, subresource="status")
+        made = self._made.get(objects.name(crd))
+        if made is not None and made.versions:
+            resource = made.versions[0].resource
             ref = Ref(resource.group, resource.version, resource.plural, resource.namespaced)
             found = await client.list(ref)
             for obj in found.items:
@@ -163,29 +160,10 @@ class CustomResources:
                             raise
             if found.items and (await client.list(ref)).items:
                 return 0.5
-        objects.metadata(crd)["finalizers"] = [item for item in objects.finalizers(crd) if item != definition.FINALIZER]
+        objects.metadata(crd)["finalizers"] = [item for item in objects.finalizers(crd) if item != FINALIZER]
         try:
             await client.update(CRDS, crd)
         except ApiError as error:
             if error.code != 404:
                 raise
         return None
-
-
-def _of_weight(crd: Object | None) -> object:
-    """Return what of a definition decides how it is served."""
-    return (crd or {}).get("spec"), at(crd, "status", "acceptedNames")
-
-
-def _served_as(version: definition.Version) -> Served:
-    resource: Resource = version.resource
-    stored = resource.storage or resource.api_version
-    return Served(
-        resource,
-        version.strategy,
-        version.node,
-        # what was stored before the storage version changed is of another one
-        conversion=SameShape(resource.api_version, stored) if version.several else None,
-        scale=version.scale,
-        dynamic=True,
-    )

@@ -6,7 +6,8 @@ beside it, tried again when another writer was faster and the client named no ve
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import msgspec
@@ -134,8 +135,9 @@ class Writes:
         call.warnings.extend(attributes.warnings)
         if own_fields:
             own(served.node, None, obj, call.manager, self.now(), api_version=resource.api_version)
-        [obj] = await served.conversion.to_storage([obj]) if served.conversion else [obj]
-        return await self._commit(call, resource.key(objects.namespace(obj), objects.name(obj)), obj, 0)
+        with _taken_back(attributes):
+            [obj] = await served.conversion.to_storage([obj]) if served.conversion else [obj]
+            return await self._commit(call, resource.key(objects.namespace(obj), objects.name(obj)), obj, 0)
 
     # --- update -------------------------------------------------------------------------------------------------------
 
@@ -195,6 +197,12 @@ class Writes:
             raise status.invalid(resource.kind, resource.group, objects.name(new), faults)
         await self._chain.validate(attributes)
         call.warnings.extend(attributes.warnings)
+        with _taken_back(attributes):
+            return await self._keep(call, change, item, old, new)
+
+    async def _keep(self, call: Call, change: Change, item: Item, old: Object, new: Object) -> Changed:
+        """Write the managed fields of an admitted change, and commit it."""
+        served = call.served
         if change.own:
             if metadata.alike(new, old):
                 return Changed(item)
@@ -205,7 +213,7 @@ class Writes:
                 call.manager,
                 self.now(),
                 subresource=change.subresource,
-                api_version=resource.api_version,
+                api_version=served.resource.api_version,
             )
         [new] = await served.conversion.to_storage([new]) if served.conversion else [new]
         if not change.own and _same(new, item):
@@ -282,6 +290,17 @@ def _prepared(served: Served, subresource: str, new: Object, old: Object) -> lis
 
 _WHOLE = ("ephemeralcontainers", "resize")
 """Subresources after which the whole object has to be right."""
+
+
+@contextmanager
+def _taken_back(attributes: Attributes) -> Iterator[None]:
+    """Tell those who counted on an admitted write, should it fail."""
+    try:
+        yield
+    except BaseException:
+        for told in attributes.failed:
+            told()
+        raise
 
 
 def _same(new: Object, item: Item) -> bool:

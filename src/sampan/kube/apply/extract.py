@@ -16,6 +16,10 @@ DEDUCED.element = DEDUCED
 DEDUCED.definition = "deduced"
 
 
+class Unindexed(ValueError):
+    """An item of an associative list cannot be told from others."""
+
+
 def granular(node: Node | None, value: Any) -> TypeGuard[Node]:
     """Return whether a value's parts have owners of their own."""
     if node is None:
@@ -38,33 +42,61 @@ def below(node: Node, name: str) -> Node | None:
 
 
 def element(node: Node, item: Any) -> str:
-    """Return the path element of an item of an associative list.
+    """Return the path element of an item of an associative list. A key that it lacks and that has no default is left out.
 
     Raises:
-        KeyError: it lacks a key that has no default.
+        Unindexed
     """
     if node.list_type == "set":
-        return "v:" + _encode(item).decode()
+        return _of_set(item)
+    if not isinstance(item, dict):
+        what = "a null element" if item is None else "non-map elements"
+        raise Unindexed(f"associative list with keys may not have {what}")
     if len(node.list_map_keys) == 1:
         name = node.list_map_keys[0]
-        value = item.get(name) if isinstance(item, dict) else None
+        value = item.get(name)
         if type(value) is str and value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
             return f'k:{{"{name}":"{value}"}}'
-    keys = {}
-    for name in node.list_map_keys:
-        if name in item:
-            keys[name] = item[name]
-        else:
-            field = node.element.properties.get(name) if node.element is not None else None
-            if field is None or not field.has_default:
-                raise KeyError(name)
-            keys[name] = field.default
+    keys = {name: item[name] if name in item else _default(node, name) for name in node.list_map_keys}
+    keys = {name: value for name, value in keys.items() if value is not None or name in item}
+    if not keys:
+        raise Unindexed(
+            f"associative list with keys has an element that omits all key fields {_listed(node.list_map_keys)} "
+            "(and doesn't have default values for any key fields)"
+        )
     return "k:" + _encode(keys).decode()
 
 
+def _of_set(item: Any) -> str:
+    if isinstance(item, dict):
+        raise Unindexed("associative list without keys has an element that's a map type")
+    if isinstance(item, list):
+        raise Unindexed("not supported: associative list with lists as elements")
+    if item is None:
+        raise Unindexed("associative list without keys has an element that's an explicit null")
+    return "v:" + _encode(item).decode()
+
+
+def _default(node: Node, name: str) -> Any:
+    field = node.element.properties.get(name) if node.element is not None else None
+    return field.default if field is not None and field.has_default else None
+
+
+def _listed(keys: tuple[str, ...]) -> str:
+    return "[" + " ".join(f'"{key}"' for key in keys) + "]"
+
+
 def fields_of(node: Node, value: Any) -> Fields:
-    """Return the set of an object's fields."""
-    return _map(node, value)
+    """Return the set of an object's fields: leaves, items of lists, and entries of maps.
+
+    Raises:
+        Unindexed
+    """
+    return _inside(node, value) if granular(node, value) else {}
+
+
+def _inside(node: Node, value: Any) -> Fields:
+    return _map(node, value) if type(value) is dict else _list(node, value)
 
 
 def _map(node: Node, value: dict[str, Any]) -> Fields:
@@ -75,32 +107,53 @@ def _map(node: Node, value: dict[str, Any]) -> Fields:
         declared = field is not None
         if field is None:
             field = below(node, name)
-        kind = type(item)
-        if kind is dict and item and granular(field, item):
-            inner = _map(field, item)
-            if not declared:
-                inner[SELF] = {}
-            out["f:" + name] = inner
-        elif kind is list and granular(field, item):
-            inner = _list(field, item)
-            if inner:
-                if not declared:
-                    inner[SELF] = {}
-                out["f:" + name] = inner
-        else:
+        if not granular(field, item):
+            out["f:" + name] = {}
+        elif item:
+            inner = _inside(field, item)
+            if declared:
+                if inner:
+                    out["f:" + name] = inner
+            else:
+                out["f:" + name] = _itself(inner)
+        elif not declared or type(item) is dict:
             out["f:" + name] = {}
     return out
 
 
 def _list(node: Node, value: list[Any]) -> Fields:
+    """An item that is there more than once is of a piece."""
     out: Fields = {}
     inner_node = node.element
     for item in value:
         key = element(node, item)
-        if isinstance(item, dict) and item and granular(inner_node, item):
-            inner = _map(inner_node, item)
-            inner[SELF] = {}
-            out[key] = inner
-        else:
+        if key in out or not item or not granular(inner_node, item):
             out[key] = {}
+        else:
+            out[key] = _itself(_inside(inner_node, item))
+    return out
+
+
+def _itself(fields: Fields) -> Fields:
+    if fields:
+        fields[SELF] = {}
+    return fields
+
+
+def everything(node: Node | None, value: Any) -> Fields:
+    """Return a value with all that is in it as a set, where the value is new as a whole: each part of it is a member.
+
+    Raises:
+        Unindexed
+    """
+    if not value or not granular(node, value):
+        return {}
+    out: Fields = {SELF: {}}
+    if type(value) is dict:
+        for name, item in value.items():
+            out["f:" + name] = everything(below(node, name), item)
+        return out
+    for item in value:
+        key = element(node, item)
+        out[key] = {} if key in out else everything(node.element, item)
     return out

@@ -8,10 +8,43 @@ Spec: meta/v1 FieldsV1; structured-merge-diff fieldpath.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+
+import msgspec
 
 Fields = dict[str, Any]
 SELF = "."
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+class Unreadable(ValueError):
+    """Fields that a client sent are not in the form above."""
+
+
+def parsed(value: Any) -> Fields:
+    """Return fields that a client sent, their path elements written as we write them.
+
+    Raises:
+        Unreadable
+    """
+    if not isinstance(value, dict):
+        raise Unreadable(f"not a set: {value!r}")
+    return {_canonical(key): parsed(item) for key, item in value.items()}
+
+
+def _canonical(key: str) -> str:
+    kind, _, text = key.partition(":")
+    if key == SELF or kind == "f":
+        return key
+    try:
+        found = msgspec.json.decode(text)
+    except msgspec.MsgspecError as error:
+        raise Unreadable(f"not a path element: {key}") from error
+    wanted = {"k": dict, "v": (str, int, float, bool), "i": int}.get(kind)
+    if wanted is None or not isinstance(found, wanted):
+        raise Unreadable(f"not a path element: {key}")
+    return f"{kind}:{_encode(found).decode()}"
 
 
 def owns(fields: Fields) -> bool:
@@ -79,36 +112,58 @@ def intersection(first: Fields, second: Fields) -> Fields:
     return out
 
 
-def cut(fields: Fields, *names: str) -> Fields:
-    """Return a set without whole fields at its top."""
-    gone = {f"f:{name}" for name in names}
-    return {key: value for key, value in fields.items() if key not in gone}
-
-
-def paths(fields: Fields, prefix: str = "") -> list[str]:
-    """Return the set's fields as messages show them: `.spec.template.spec.containers[name="web"].image`."""
-    out = []
-    for key in sorted(fields):
-        if key == SELF:
-            continue
-        value = fields[key]
-        path = prefix + shown(key)
-        if owns(value):
-            out.append(path)
-        out += paths(value, path)
+def exclude(fields: Fields, whole: Fields) -> Fields:
+    """Return a set without the members of another and all that is below them."""
+    out: Fields = {}
+    for key, value in fields.items():
+        other = whole.get(key)
+        if other is None:
+            out[key] = value
+        elif not owns(other):
+            inner = exclude(value, other)
+            if inner or owns(value):
+                out[key] = inner
     return out
+
+
+def paths(fields: Fields) -> list[str]:
+    """Return the set's members as messages show them: `.spec.template.spec.containers[name="web"].image`."""
+    return list(_paths(fields, ""))
+
+
+def _paths(fields: Fields, prefix: str) -> Iterator[str]:
+    """What is at a place comes before what is below it."""
+    found = sorted((key for key in fields if key != SELF), key=_rank)
+    for key in found:
+        if owns(fields[key]):
+            yield prefix + shown(key)
+    for key in found:
+        yield from _paths(fields[key], prefix + shown(key))
+
+
+def _rank(element: str) -> tuple[Any, ...]:
+    """Names come first, then keys, then values; numbers among themselves go by their size."""
+    kind, _, text = element.partition(":")
+    if kind == "f":
+        return (0, text)
+    found = msgspec.json.decode(text)
+    if kind == "k":
+        return (1, *((key, *_size(found[key])) for key in sorted(found)))
+    return (2 if kind == "v" else 3, *_size(found))
+
+
+def _size(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return (0, value)
+    return (1, value) if isinstance(value, str) else (2, repr(value))
 
 
 def shown(element: str) -> str:
     """Return one element as messages show it."""
-    import json
-
     kind, _, text = element.partition(":")
     if kind == "f":
         return f".{text}"
     if kind == "k":
-        keys = json.loads(text)
-        return "[" + ",".join(f"{key}={json.dumps(keys[key])}" for key in sorted(keys)) + "]"
-    if kind == "v":
-        return f"[={text}]"
-    return f"[{text}]"
+        keys = msgspec.json.decode(text)
+        return "[" + ",".join(f"{key}={_encode(keys[key]).decode()}" for key in sorted(keys)) + "]"
+    return f"[={text}]" if kind == "v" else f"[{text}]"

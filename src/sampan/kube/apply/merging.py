@@ -10,60 +10,85 @@ from sampan.kube.schema.node import Node
 
 
 def merge(node: Node | None, live: Any, config: Any) -> Any:
-    """Return `live` with everything that `config` says; neither is changed."""
-    if node is None or type(live) is not type(config) or not granular(node, config) or not granular(node, live):
+    """Return `live` with everything that `config` says; neither is changed.
+
+    Raises:
+        Unindexed: a list has items that cannot be told apart.
+    """
+    if config is None and live and granular(node, live):
+        return live
+    if type(live) is not type(config) or not (granular(node, live) and granular(node, config)):
         return config
     if isinstance(config, dict):
         out = dict(live)
         for name, value in config.items():
             out[name] = merge(below(node, name), out[name], value) if name in out else value
         return out
-    return _merge_lists(node, live, config)
+    return _merge_lists(node, live, config) if config else live
 
 
 def _merge_lists(node: Node, live: list[Any], config: list[Any]) -> list[Any]:
-    """Items of the configuration come in its order; those that only live has keep their place among those of both."""
-    mine = {element(node, item): item for item in config}
-    theirs = {element(node, item): item for item in live}
+    """Items of the configuration come in its order. Those that only live has stay where they were among those of both."""
+    theirs, mine = [element(node, item) for item in live], {element(node, item): item for item in config}
+    found = _by_key(theirs, live)
+    merged = {key: merge(node.element, found[key], item) if key in found else item for key, item in mine.items()}
+    order = list(mine)
+    shared = [key for key in order if key in found]
     out: list[Any] = []
-    order, place = list(mine), 0
-    for key, item in theirs.items():
+    put = together = 0  # of the configuration's items, and of those that both have
+    for key, item in zip(theirs, live, strict=True):
         if key not in mine:
             out.append(item)
-            continue
-        if key not in order[place:]:
-            continue  # was put earlier, with what the configuration has before it
-        while order[place] != key:
-            out.append(_merged(node, theirs, mine, order[place]))
-            place += 1
-        out.append(_merged(node, theirs, mine, key))
-        place += 1
-    return out + [_merged(node, theirs, mine, key) for key in order[place:]]
+        elif together < len(shared) and shared[together] == key:
+            end = order.index(key, put) + 1
+            out += [merged[name] for name in order[put:end]]
+            put, together = end, together + 1
+    return out + [merged[name] for name in order[put:]]
 
 
-def _merged(node: Node, theirs: dict[str, Any], mine: dict[str, Any], key: str) -> Any:
-    return merge(node.element, theirs[key], mine[key]) if key in theirs else mine[key]
+def _by_key(keys: list[str], items: list[Any]) -> dict[str, Any]:
+    """Return items by their keys; those that share one are merged with nothing."""
+    out: dict[str, Any] = {}
+    for key, item in zip(keys, items, strict=True):
+        out[key] = None if key in out else item
+    return out
 
 
-def remove(node: Node, value: Any, fields: Fields) -> Any:
-    """Return a value without the fields of a set; a field that is in the set goes with all that is below it."""
-    if isinstance(value, dict):
-        out = {}
-        for name, item in value.items():
-            inner = fields.get("f:" + name)
-            if inner is None:
-                out[name] = item
-            elif not owns(inner):
-                field = below(node, name)
-                out[name] = remove(field, item, inner) if field is not None and granular(field, item) else item
-        return out
+def remove(node: Node | None, value: Any, fields: Fields) -> Any:
+    """Return a value without the fields of a set; a field that is in the set goes with all that is below it.
+
+    A map or list of which nothing is left is None, and so is what is of a piece and should lose a part: as the value of a
+    map it goes, too.
+    """
+    if not isinstance(value, (dict, list)):
+        return value
+    if not granular(node, value):
+        return None
+    kept = _without(node, value, fields) if isinstance(value, dict) else _fewer(node, value, fields)
+    return kept or None
+
+
+def _without(node: Node, value: dict[str, Any], fields: Fields) -> dict[str, Any]:
+    out = {}
+    for name, item in value.items():
+        inner = fields.get("f:" + name)
+        if inner is None:
+            out[name] = item
+        elif not owns(inner):
+            left = remove(below(node, name), item, inner)
+            if left is not None or item is None:
+                out[name] = left
+    return out
+
+
+def _fewer(node: Node, value: list[Any], fields: Fields) -> list[Any]:
     kept = []
     for item in value:
         inner = fields.get(element(node, item))
         if inner is None:
             kept.append(item)
         elif not owns(inner):
-            kept.append(remove(node.element, item, inner) if node.element is not None else item)
+            kept.append(remove(node.element, item, inner))
     return kept
 
 
@@ -71,18 +96,17 @@ def named(node: Node | None, fields: Fields) -> Fields:
     """Return a set in which declared fields with something below them are members, too."""
     out: Fields = {}
     for key, inner in fields.items():
-        if key == SELF:
-            out[key] = inner
-            continue
-        child = _child(node, key)
-        deeper = named(child, inner) if inner else inner
-        if inner and key.startswith("f:") and node is not None and key[2:] in node.properties:
-            deeper = {**deeper, SELF: {}}
-        out[key] = deeper
+        if inner:
+            deeper = named(child(node, key), inner)
+            if node is not None and key[2:] in node.properties and key.startswith("f:"):
+                deeper[SELF] = {}
+            inner = deeper
+        out[key] = inner
     return out
 
 
-def _child(node: Node | None, key: str) -> Node | None:
+def child(node: Node | None, key: str) -> Node | None:
+    """Return the schema of a path element."""
     if node is None:
         return None
     return below(node, key[2:]) if key.startswith("f:") else node.element

@@ -36,8 +36,16 @@ class Program:
         Raises:
             Fault: the expression failed; `Exhausted` where it takes more than `steps`.
         """
+        return self.run(Frame(dict(bindings), steps))
+
+    def run(self, frame: Frame) -> Any:
+        """Return the value in a frame, whose steps tell afterwards what it took.
+
+        Raises:
+            Fault
+        """
         try:
-            return self._run(Frame(dict(bindings), steps))
+            return self._run(frame)
         except RecursionError:
             raise Fault("a value is nested too deep") from None
 

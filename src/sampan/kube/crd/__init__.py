@@ -1,1 +1,1 @@
-"""Custom resources: what a CustomResourceDefinition makes of its kinds. Pure."""
+"""Custom resources: what a CustomResourceDefinition says, as resources and strategies like the built-in ones."""

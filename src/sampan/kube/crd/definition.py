@@ -1,6 +1,6 @@
-"""A CustomResourceDefinition as resources, strategies and schemas, one a version.
+"""A CustomResourceDefinition as what is served: a resource, its strategy and its schema in each version.
 
-Spec: apiextensions.k8s.io/v1 CustomResourceDefinition; Kubernetes "Extend the Kubernetes API with CustomResourceDefinitions".
+Spec: apiextensions.k8s.io/v1 CustomResourceDefinition.
 """
 
 from __future__ import annotations
@@ -8,21 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import msgspec
+
 from sampan.kube import object as objects
+from sampan.kube.crd.rules import Rules
 from sampan.kube.fielderror import FieldError
 from sampan.kube.kinds.scale import BUILTIN, Paths
-from sampan.kube.object import Object, at
+from sampan.kube.object import Object
 from sampan.kube.printing.custom import printer_of_columns
 from sampan.kube.printing.jsonpath import Path
-from sampan.kube.resource import Resource, Subresource
+from sampan.kube.reading import flag, items, mapping, text, words
+from sampan.kube.resource import VERBS, Resource, Subresource
 from sampan.kube.schema import builtin, structural
 from sampan.kube.schema.node import Node
 from sampan.kube.strategy import Strategy
 
 FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
-_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-_STATUS = Subresource("status")
-_SCALE = Subresource("scale", kind="Scale", group="autoscaling", version="v1")
+_OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+_ANYTHING: Object = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
 class Version(NamedTuple):
@@ -39,123 +42,129 @@ class Version(NamedTuple):
 
 
 def versions(crd: Object) -> list[Version]:
-    """Return what a definition serves. It has been validated.
+    """Return the served versions of a definition that has passed validation.
 
     Raises:
-        ValueError: a path in it cannot be read.
+        ValueError: it cannot be served; the text says why.
     """
-    return [_version(crd, version) for version in at(crd, "spec", "versions") or [] if version.get("served")]
+    return [
+        _version(crd, each, storage_version(crd)) for each in items(crd, "spec", "versions") if flag(each, "served")
+    ]
 
 
 def storage_version(crd: Object) -> str:
     """Return the version in which new objects are kept."""
-    for version in at(crd, "spec", "versions") or []:
-        if version.get("storage"):
-            return str(version["name"])
-    return ""
+    return next((text(each, "name") for each in items(crd, "spec", "versions") if flag(each, "storage")), "")
 
 
-def _version(crd: Object, version: Object) -> Version:
-    spec, names = crd["spec"], crd["spec"]["names"]
-    parts = version.get("subresources") or {}
-    resource = Resource(
-        group=spec["group"],
-        version=version["name"],
-        plural=names["plural"],
-        kind=names["kind"],
-        namespaced=spec.get("scope") == "Namespaced",
-        singular=names.get("singular") or names["kind"].lower(),
-        short_names=tuple(names.get("shortNames") or ()),
-        categories=tuple(names.get("categories") or ()),
-        subresources=tuple(
-            part for part, name in ((_SCALE, "scale"), (_STATUS, "status")) if parts.get(name) is not None
-        ),
-        definition=_definition_name(spec["group"], version["name"], names["kind"]),
-        storage="" if version.get("storage") else f"{spec['group']}/{storage_version(crd)}",
-    )
-    schema = at(version, "schema", "openAPIV3Schema") or {
-        "type": "object",
-        "x-kubernetes-preserve-unknown-fields": True,
-    }
-    node = structural.node_of(schema, metadata=builtin.definition(_META))
+def _version(crd: Object, version: Object, kept: str) -> Version:
+    schema = mapping(version, "schema", "openAPIV3Schema") or _ANYTHING
+    node = structural.node_of(schema, metadata=builtin.definition(_OBJECT_META))
+    resource = _resource(crd, version, kept)
     node.definition = resource.definition
-    strategy = Strategy(
-        validate=_validator(node),
-        fields=_fields(version),
-        printer=printer_of_columns(version.get("additionalPrinterColumns") or ()),
-        has_status=parts.get("status") is not None,
+    stored = {text(each, "name") for each in items(crd, "spec", "versions")} | set(
+        words(crd, "status", "storedVersions")
+    )
+    scale = mapping(version, "subresources", "scale")
+    return Version(
+        resource,
+        _strategy(version, node),
+        node,
+        Paths(
+            text(scale, "specReplicasPath").lstrip("."),
+            text(scale, "statusReplicasPath").lstrip("."),
+            text(scale, "labelSelectorPath").lstrip("."),
+        )
+        if scale
+        else BUILTIN,
+        schema,
+        len(stored) > 1,
+    )
+
+
+def _resource(crd: Object, version: Object, kept: str) -> Resource:
+    spec, names = mapping(crd, "spec"), mapping(crd, "spec", "names")
+    group, name = text(spec, "group"), text(version, "name")
+    gone = ("create",) if objects.deleting(crd) else ()
+    return Resource(
+        group,
+        name,
+        text(names, "plural"),
+        text(names, "kind"),
+        namespaced=text(spec, "scope") == "Namespaced",
+        singular=text(names, "singular") or text(names, "kind").lower(),
+        short_names=tuple(words(names, "shortNames")),
+        categories=tuple(words(names, "categories")),
+        verbs=tuple(verb for verb in VERBS if verb not in gone),
+        subresources=tuple(_subresources(version)),
+        definition=".".join([*reversed(group.split(".")), name, text(names, "kind")]),
+        storage="" if name == kept else f"{group}/{kept}",
+    )
+
+
+def _subresources(version: Object) -> list[Subresource]:
+    said = mapping(version, "subresources")
+    found = [Subresource("status")] if "status" in said else []
+    if isinstance(said.get("scale"), dict):
+        found.append(Subresource("scale", kind="Scale", group="autoscaling", version="v1"))
+    return found
+
+
+def _strategy(version: Object, node: Node) -> Strategy:
+    rules = Rules(node)
+
+    def validate(obj: Object) -> list[FieldError]:
+        faults = structural.validate(node, obj)
+        return faults or rules.judge(obj)
+
+    def validate_update(new: Object, old: Object) -> list[FieldError]:
+        return rules.judge_change(new, old)
+
+    def validate_status(new: Object, old: Object) -> list[FieldError]:
+        return [*validate(new), *rules.judge_change(new, old)]
+
+    fields = {
+        text(each, "jsonPath").lstrip("."): _reader(text(each, "jsonPath"))
+        for each in items(version, "selectableFields")
+    }
+    return Strategy(
+        validate=validate,
+        validate_update=validate_update if rules.any else Strategy().validate_update,
+        validate_status=validate_status,
+        fields=fields,
+        printer=printer_of_columns(items(version, "additionalPrinterColumns")),
+        has_status="status" in mapping(version, "subresources"),
         has_generation=True,
-        validate_status=_status_validator(node),
         answers_with_object=False,
     )
-    kept = {str(item.get("name")) for item in spec["versions"]} | set(at(crd, "status", "storedVersions") or ())
-    return Version(resource, strategy, node, _scale(parts.get("scale")), schema, len(kept) > 1)
 
 
-def _validator(node: Node) -> Callable[[Object], list[FieldError]]:
-    return lambda obj: structural.validate(node, obj)
+def _reader(path: str) -> Callable[[Object], str]:
+    found = Path(path)
+
+    def read(obj: Object) -> str:
+        values = found.find(obj)
+        return _shown(values[0]) if values else ""
+
+    return read
 
 
-def _status_validator(node: Node) -> Callable[[Object, Object], list[FieldError]]:
-    return lambda new, _: structural.validate(node, new)
-
-
-def _fields(version: Object) -> dict[str, Callable[[Object], str]]:
-    """Return the selectable fields."""
-
-    def read(path: Path) -> Callable[[Object], str]:
-        def value(obj: Object) -> str:
-            found = path.find(obj)
-            if not found or found[0] is None:
-                return ""
-            return str(found[0]).lower() if isinstance(found[0], bool) else str(found[0])
-
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
         return value
-
-    listed = [str(item["jsonPath"]) for item in version.get("selectableFields") or ()]
-    return {path.lstrip("."): read(Path(path)) for path in listed}
-
-
-def _scale(scale: Any) -> Paths:
-    if not isinstance(scale, dict):
-        return BUILTIN
-    return Paths(
-        str(scale.get("specReplicasPath")).lstrip("."),
-        str(scale.get("statusReplicasPath")).lstrip("."),
-        str(scale.get("labelSelectorPath") or "").lstrip("."),
-    )
-
-
-def _definition_name(group: str, version: str, kind: str) -> str:
-    return ".".join([*reversed(group.split(".")), version, kind])
+    return "" if value is None else msgspec.json.encode(value).decode()
 
 
 def published(version: Version) -> Object:
     """Return a version's schema as OpenAPI shows it: with what all objects have, and its name."""
     schema = {key: value for key, value in version.schema.items() if not key.startswith("$")}
-    reference = {"allOf": [{"$ref": f"#/components/schemas/{_META}"}]}
-    text = {"type": "string"}
+    reference = {"allOf": [{"$ref": f"#/components/schemas/{_OBJECT_META}"}]}
+    string = {"type": "string"}
+    given = mapping(schema, "properties")
     schema["type"] = "object"
-    schema["properties"] = {**(schema.get("properties") or {}), "apiVersion": text, "kind": text, "metadata": reference}
+    schema["properties"] = {**given, "apiVersion": string, "kind": string, "metadata": reference}
     resource = version.resource
     schema["x-kubernetes-group-version-kind"] = [
         {"group": resource.group, "version": resource.version, "kind": resource.kind}
     ]
     return schema
-
-
-def conflicts(crd: Object, others: list[Object]) -> str:
-    """Return why a definition's names cannot be had, "" when they can: another one of the group has one of them."""
-    names, group = crd["spec"]["names"], crd["spec"]["group"]
-    wanted = {names["plural"], names.get("singular") or names["kind"].lower(), *(names.get("shortNames") or ())}
-    kinds = {names["kind"], names.get("listKind") or f"{names['kind']}List"}
-    for other in others:
-        accepted = at(other, "status", "acceptedNames") or {}
-        if objects.name(other) == objects.name(crd) or at(other, "spec", "group") != group or not accepted:
-            continue
-        taken = {accepted.get("plural"), accepted.get("singular"), *(accepted.get("shortNames") or ())}
-        if clash := sorted(str(name) for name in wanted & taken):
-            return f'"{clash[0]}" is already in use'
-        if clash := sorted(str(name) for name in kinds & {accepted.get("kind"), accepted.get("listKind")}):
-            return f'"{clash[0]}" is already in use'
-    return ""

@@ -106,6 +106,10 @@ def _version(path: str, version: Object) -> Iterator[FieldError]:
         yield required(f"{path}.schema.openAPIV3Schema", "schemas are required")
     elif schema.get("type") != "object":
         yield _root_type(f"{path}.schema.openAPIV3Schema.type", schema.get("type"))
+    else:
+        from sampan.kube.crd import schema as schemas  # with CEL; only where a definition is written
+
+        yield from schemas.faults(f"{path}.schema.openAPIV3Schema", schema)
     for index, column in enumerate(items(version, "additionalPrinterColumns")):
         yield from _column(f"{path}.additionalPrinterColumns[{index}]", column)
     scale = at(version, "subresources", "scale")

@@ -6,9 +6,12 @@ from typing import Any
 
 
 def apply(target: Any, patch: Any) -> Any:
-    """Return `target` changed by `patch`: maps are merged, null takes out, everything else replaces."""
+    """Return `target` changed by `patch`: maps are merged, null takes out, everything else replaces.
+
+    Neither is changed. The result shares with `target` what the patch leaves alone, and nothing with the patch.
+    """
     if not isinstance(patch, dict):
-        return patch
+        return copied(patch)
     merged = dict(target) if isinstance(target, dict) else {}
     for key, value in patch.items():
         if value is None:
@@ -18,14 +21,8 @@ def apply(target: Any, patch: Any) -> Any:
     return merged
 
 
-def diff(old: Any, new: Any) -> Any:
-    """Return the patch that makes `new` out of `old`, which are maps."""
-    patch: dict[str, Any] = {key: None for key in old if key not in new}
-    for key, value in new.items():
-        before = old.get(key)
-        if isinstance(value, dict) and isinstance(before, dict):
-            if inner := diff(before, value):
-                patch[key] = inner
-        elif key not in old or before != value:
-            patch[key] = value
-    return patch
+def copied(value: Any) -> Any:
+    """Return a value that shares no map and no list with the one given."""
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list) else value

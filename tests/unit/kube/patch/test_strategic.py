@@ -10,6 +10,9 @@ SPEC = builtin.definition("io.k8s.api.core.v1.PodSpec")
 SERVICE = builtin.definition("io.k8s.api.core.v1.ServiceSpec")
 META = builtin.definition("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
 DEPLOYMENT = builtin.definition("io.k8s.api.apps.v1.DeploymentSpec")
+CRD_SCHEMA = builtin.definition(
+    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps",
+)
 
 CASES = {
     "maps are merged": (
@@ -37,11 +40,50 @@ CASES = {
         {"containers": [{"$patch": "delete", "name": "a"}]},
         {"containers": [{"name": "b"}]},
     ),
-    "an item is replaced": (
+    "an item that says replace replaces the list, and is no part of it": (
         SPEC,
-        {"containers": [{"name": "a", "image": "1", "args": ["x"]}]},
-        {"containers": [{"$patch": "replace", "name": "a", "image": "2"}]},
-        {"containers": [{"name": "a", "image": "2"}]},
+        {"containers": [{"name": "a", "image": "1"}, {"name": "b"}]},
+        {"containers": [{"$patch": "replace", "name": "a", "image": "2"}, {"name": "c"}]},
+        {"containers": [{"name": "c"}]},
+    ),
+    "what the patch names comes in its order": (
+        SPEC,
+        {"containers": [{"name": "x"}, {"name": "a"}, {"name": "b"}]},
+        {"containers": [{"name": "b", "image": "1"}, {"name": "a"}]},
+        {"containers": [{"name": "x"}, {"name": "b", "image": "1"}, {"name": "a"}]},
+    ),
+    "directives about what is not there are dropped": (
+        SPEC,
+        {},
+        {
+            "nodeSelector": {"$patch": "replace", "a": "b"},
+            "containers": [{"name": "a"}, {"name": "b", "$patch": "delete"}],
+        },
+        {"containers": [{"name": "a"}]},
+    ),
+    "a new item loses its directives and nulls": (
+        SPEC,
+        {"volumes": []},
+        {"volumes": [{"name": "v", "$retainKeys": ["name", "secret"], "secret": {"optional": None}, "emptyDir": None}]},
+        {"volumes": [{"name": "v", "secret": {}}]},
+    ),
+    "fields that only look like directives are fields": (
+        CRD_SCHEMA,
+        {"properties": {"a": {"type": "string"}}},
+        {"$schema": "x", "properties": {"a": {"$ref": "y"}}},
+        {"$schema": "x", "properties": {"a": {"type": "string", "$ref": "y"}}},
+    ),
+    "what no schema knows is merged": (
+        SPEC,
+        {"unknown": {"a": 1, "list": [1]}},
+        {"unknown": {"b": 2, "list": [2]}},
+        {"unknown": {"a": 1, "b": 2, "list": [2]}},
+    ),
+    "one and true are two": (
+        META,
+        {"finalizers": [1]},
+        {"$deleteFromPrimitiveList/finalizers": [True]},
+        {"finalizers": [1]},
     ),
     "a list is replaced": (
         SPEC,
@@ -116,16 +158,43 @@ def test_cases(case):
 
 
 @pytest.mark.parametrize(
-    ("node", "patch"),
+    ("node", "patch", "message"),
     [
-        (SPEC, {"containers": [{"image": "no key"}]}),
-        (SPEC, {"containers": ["no map"]}),
-        (META, {"$patch": "unknown"}),
-        (META, {"$setElementOrder/finalizers": "no list"}),
-        (DEPLOYMENT, {"strategy": {"$retainKeys": ["type"], "rollingUpdate": {}}}),
+        (SPEC, {"containers": [{"image": "x"}]}, "map: map[image:x] does not contain declared merge key: name"),
+        (SPEC, {"containers": ["no map"]}, "list element types are not identical: [[map[name:a]] [no map]]"),
+        (SPEC, {"containers": [["list"]]}, "lists of lists are not supported"),
+        (SPEC, {"containers": [{"$patch": "x", "name": "a"}]}, "unknown patch type: x in map: map[$patch:x name:a]"),
+        (
+            META,
+            {"$patch": None, "a": [1, True, None]},
+            "unknown patch type: <nil> in map: map[$patch:<nil> a:[1 true <nil>]]",
+        ),
+        (META, {"$setElementOrder/finalizers": "x"}, "invalid patch format of setElementOrder list"),
+        (SPEC, {"$setElementOrder/containers": [1]}, "expected a map[string]interface {}, but received 1"),
+        (META, {"$deleteFromPrimitiveList/finalizers": {}}, "invalid patch format of primitive list"),
+        (
+            DEPLOYMENT,
+            {"strategy": {"$retainKeys": ["type"], "rollingUpdate": {}}},
+            "invalid patch format of retainKeys",
+        ),
+        (DEPLOYMENT, {"strategy": {"$retainKeys": "type"}}, "invalid patch format of retainKeys"),
     ],
 )
-def test_patches_at_odds_with_themselves(node, patch):
+def test_patches_at_odds_with_themselves(node, patch, message):
     with pytest.raises(ApiError) as refused:
         strategic.apply(node, {"containers": [{"name": "a"}], "strategy": {}}, patch)
-    assert refused.value.code == 400
+    assert (refused.value.code, str(refused.value)) == (400, message)
+
+
+def test_nothing_of_the_patch_is_in_the_result():
+    """A patch is applied again when another writer was faster; defaults must not have been written into it."""
+    patch = {"containers": [{"name": "a", "args": ["x"], "ports": [{"containerPort": 1}]}], "nodeSelector": {"a": "b"}}
+    for target in ({}, {"containers": [{"name": "a", "args": []}]}):
+        found = strategic.apply(SPEC, target, patch)
+        found["containers"][0]["args"].append("changed")
+        found["containers"][0]["ports"][0]["protocol"] = "TCP"
+        found["nodeSelector"]["c"] = "d"
+    assert patch == {
+        "containers": [{"name": "a", "args": ["x"], "ports": [{"containerPort": 1}]}],
+        "nodeSelector": {"a": "b"},
+    }

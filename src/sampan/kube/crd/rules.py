@@ -1,0 +1,329 @@
+"""x-kubernetes-validations: rules in CEL on any part of a custom resource.
+
+Spec: Kubernetes documentation, "CRD validation rules".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from sampan.kube.cel import library, syntax
+from sampan.kube.cel.fault import CelError, Exhausted, Fault
+from sampan.kube.cel.frame import Frame
+from sampan.kube.cel.program import STEPS, Program
+from sampan.kube.cel.program import compile as compiled
+from sampan.kube.cel.syntax import Expression
+from sampan.kube.cel.value import ABSENT, Optional
+from sampan.kube.fielderror import Fault as Kind
+from sampan.kube.fielderror import FieldError, invalid
+from sampan.kube.object import Object
+from sampan.kube.schema.node import Kind as Shape
+from sampan.kube.schema.node import Node
+
+VARIABLES = frozenset({"self", "oldSelf"})
+BUDGET = 3 * STEPS
+"""Steps that all rules of one object may take."""
+_REASONS = {
+    "FieldValueRequired": Kind.REQUIRED,
+    "FieldValueForbidden": Kind.FORBIDDEN,
+    "FieldValueDuplicate": Kind.DUPLICATE,
+}
+_OLD = re.compile(r"\boldSelf\b")
+_TYPE_NAMES = {Shape.OBJECT: "object", Shape.MAP: "object", Shape.ARRAY: "array"}
+
+
+class Rule(NamedTuple):
+    program: Program
+    message: str
+    message_program: Program | None
+    kind: Kind
+    field: str
+    transition: bool
+    optional_old: bool
+
+
+class _Spend:
+    """The steps that are left for an object."""
+
+    def __init__(self) -> None:
+        self.left = BUDGET
+
+
+class Rules:
+    """The rules of a schema and of all that is below it."""
+
+    def __init__(self, node: Node) -> None:
+        """Compile them.
+
+        Raises:
+            CelError
+        """
+        self._node = node
+        self._own = [rule_of(each) for each in node.rules]
+        self._fields = {name: made for name, child in node.properties.items() if (made := _below(child)) is not None}
+        self._element = _below(node.element) if node.element is not None else None
+
+    @property
+    def any(self) -> bool:
+        return bool(self._own or self._fields or self._element)
+
+    def judge(self, obj: Object) -> list[FieldError]:
+        """Return what an object breaks, by rules that do not look at its past."""
+        faults: list[FieldError] = []
+        self.walk(obj, None, "", faults, _Spend(), transitions=False)
+        return faults
+
+    def judge_change(self, new: Object, old: Object) -> list[FieldError]:
+        """Return what a change breaks, by rules that look at `oldSelf`."""
+        faults: list[FieldError] = []
+        self.walk(new, old, "", faults, _Spend(), transitions=True)
+        return faults
+
+    def walk(
+        self, value: Any, old: Any, path: str, faults: list[FieldError], spend: _Spend, *, transitions: bool
+    ) -> None:
+        if value is None:
+            return
+        for rule in self._own:
+            # an optional oldSelf is looked at on creation too
+            past = rule.transition and not rule.optional_old
+            if past == transitions or (rule.optional_old and transitions):
+                if past and old is None:
+                    continue
+                _run(rule, self._node, value, old, path, faults, spend)
+        for name, child in self._fields.items():
+            if isinstance(value, dict) and name in value:
+                before = old.get(name) if isinstance(old, dict) else None
+                child.walk(
+                    value[name], before, f"{path}.{name}" if path else name, faults, spend, transitions=transitions
+                )
+        if self._element is not None:
+            for key, item, before in _elements(self._node, value, old):
+                self._element.walk(item, before, f"{path}[{key}]", faults, spend, transitions=transitions)
+
+
+def _below(node: Node) -> Rules | None:
+    made = Rules(node)
+    return made if made.any else None
+
+
+def _elements(node: Node, value: Any, old: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield each item with its key and what it was: by key in maps and in lists of type map, else unknown."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key not in node.properties:
+                yield key, item, old.get(key) if isinstance(old, dict) else None
+    elif isinstance(value, list):
+        known: dict[bytes, Any] = {}
+        if node.associative and isinstance(old, list):
+            known = {_key(node, item): item for item in old if isinstance(item, dict)}
+        for index, item in enumerate(value):
+            yield index, item, known.get(_key(node, item)) if known and isinstance(item, dict) else None
+
+
+def _key(node: Node, item: Object) -> bytes:
+    return msgspec.json.encode([item.get(key) for key in node.list_map_keys])
+
+
+def _run(rule: Rule, node: Node, value: Any, old: Any, path: str, faults: list[FieldError], spend: _Spend) -> None:
+    bindings = {"self": typed(node, value)}
+    if rule.transition:
+        before = typed(node, old) if old is not None else None
+        bindings["oldSelf"] = (ABSENT if old is None else Optional(True, before)) if rule.optional_old else before
+    frame = Frame(bindings, min(STEPS, spend.left))
+    spend.left -= frame.left
+    try:
+        held = rule.program.run(frame)
+        if held is True:
+            return
+        why = _message(rule, bindings)
+    except Exhausted:
+        why = f"{rule.program.text}: validation failed due to running out of cost budget, no further validation rules will be run"
+    except Fault as error:
+        why = f"{rule.program.text}: {error}"
+    finally:
+        spend.left += max(frame.left, 0) - 1
+    shown = _TYPE_NAMES.get(node.kind, value)
+    faults.append(FieldError(rule.kind, f"{path}{rule.field}".removeprefix(".") or "<nil>", why, shown))
+
+
+def _message(rule: Rule, bindings: Mapping[str, Any]) -> str:
+    if rule.message_program is not None:
+        try:
+            found = rule.message_program.evaluate(bindings)
+        except Fault:
+            found = ""
+        if isinstance(found, str) and found.strip() and "\n" not in found and len(found) <= 5120:
+            return found.strip()
+    return rule.message or f"failed rule: {rule.program.text}"
+
+
+def rule_of(said: Object) -> Rule:
+    """Return a rule compiled.
+
+    Raises:
+        CelError
+    """
+    program = compiled(str(said.get("rule") or ""), VARIABLES)
+    expression = said.get("messageExpression")
+    return Rule(
+        program,
+        str(said.get("message") or "").strip(),
+        compiled(expression, VARIABLES) if expression else None,
+        _REASONS.get(str(said.get("reason") or ""), Kind.INVALID),
+        str(said.get("fieldPath") or ""),
+        bool(_OLD.search(program.text)),
+        bool(said.get("optionalOldSelf")),
+    )
+
+
+# --- values by their schema -------------------------------------------------------------------------------------------
+
+
+def typed(node: Node, value: Any) -> Any:
+    """Return a value as rules see it: times, durations and bytes are values of their own. Copied only where needed."""
+    if not _special(node):
+        return value
+    if isinstance(value, str) and node.format in _TYPED:
+        try:
+            return library.FUNCTIONS[_TYPED[node.format]](value)
+        except (Fault, ValueError):
+            return value
+    if node.kind is Shape.NUMBER and isinstance(value, int):
+        return float(value)
+    if isinstance(value, list) and node.element is not None:
+        return [typed(node.element, item) for item in value]
+    if isinstance(value, dict):
+        return {key: typed(child, item) if (child := node.child(key)) else item for key, item in value.items()}
+    return value
+
+
+_TYPED = {"date-time": "timestamp", "date": "timestamp", "duration": "duration", "byte": "base64.decode"}
+
+
+def _special(node: Node) -> bool:
+    """Return whether anything in a schema is not seen as it is written."""
+    if "cel.special" not in node.memo:
+        node.memo["cel.special"] = False  # of a schema within itself
+        below = [*node.properties.values(), *([node.element] if node.element is not None else ())]
+        node.memo["cel.special"] = (
+            node.format in _TYPED or node.kind is Shape.NUMBER or any(_special(child) for child in below)
+        )
+    return bool(node.memo["cel.special"])
+
+
+# --- what is wrong with rules themselves --------------------------------------------------------------------------------
+
+
+def faults(path: str, node: Node, said: list[Any]) -> Iterator[FieldError]:
+    """Yield what is wrong with the rules of one node."""
+    for index, each in enumerate(said):
+        where = f"{path}[{index}]"
+        if not isinstance(each, dict) or not str(each.get("rule") or "").strip():
+            yield FieldError(Kind.REQUIRED, f"{where}.rule", "rule is not specified")
+            continue
+        for field in ("rule", "messageExpression"):
+            if each.get(field):
+                yield from _compiles(f"{where}.{field}", node, str(each[field]), field)
+        message = str(each.get("message") or "")
+        if "\n" in message.strip():
+            yield invalid(f"{where}.message", message, "message must not contain line breaks")
+        if each.get("optionalOldSelf") is not None and not _OLD.search(str(each["rule"])):
+            why = "may not be set if oldSelf is not used in rule"
+            yield invalid(f"{where}.optionalOldSelf", each["optionalOldSelf"], why)
+
+
+def _compiles(path: str, node: Node, text: str, field: str) -> Iterator[FieldError]:
+    name = "rule" if field == "rule" else "messageExpression"
+    try:
+        program = compiled(text, VARIABLES)
+        _check(program.tree, {"self": node, "oldSelf": node}, text)
+    except CelError as error:
+        yield invalid(
+            path, text if field == "messageExpression" else {"rule": text}, f"{name} compilation failed: {error}"
+        )
+
+
+_Scope = Mapping[str, Node | None]
+_ANY_FIELDS = (Shape.ANY, Shape.INT_OR_STRING, Shape.QUANTITY)
+
+
+def _check(tree: Expression, scope: _Scope, text: str) -> Node | None:
+    """Find fields that a schema has not; returns the schema of the expression where it is known.
+
+    Raises:
+        CelError
+    """
+    if isinstance(tree, syntax.Name):
+        return scope.get(tree.name)
+    if isinstance(tree, syntax.Select):
+        return _selected(tree, _check(tree.of, scope, text), text)
+    if isinstance(tree, syntax.Index):
+        of = _check(tree.of, scope, text)
+        _check(tree.key, scope, text)
+        return of.element if of is not None and not of.properties else None
+    if isinstance(tree, syntax.Call):
+        return _in_call(tree, scope, text)
+    for part in _parts(tree):
+        _check(part, scope, text)
+    return None
+
+
+def _selected(tree: syntax.Select, of: Node | None, text: str) -> Node | None:
+    if of is None or of.kind in _ANY_FIELDS:
+        return None
+    name = syntax.unescape(tree.field)
+    if (child := of.child(name)) is not None:
+        return child
+    if of.kind is Shape.OBJECT and not (of.preserve_unknown or of.embedded):
+        raise CelError(f"undefined field '{name}'", text, tree.position)
+    return None
+
+
+def _in_call(tree: syntax.Call, scope: _Scope, text: str) -> Node | None:
+    target = _check(tree.target, scope, text) if tree.target is not None else None
+    arguments = list(tree.arguments)
+    if tree.target is not None and len(arguments) > 1 and tree.name in _MACROS:
+        names = [each.name for each in arguments[:-1] if isinstance(each, syntax.Name)]
+        item = target.element if target is not None and target.kind is Shape.ARRAY else None
+        inner = {**scope, **dict.fromkeys(names)}
+        if len(names) == 1:
+            inner[names[0]] = item
+        for part in arguments[1:]:
+            _check(part, inner, text)
+        return target if tree.name == "filter" else None
+    if tree.target is not None and tree.name == "bind" and len(arguments) == 3:
+        arguments = arguments[1:2]
+    for part in arguments:
+        _check(part, scope, text)
+    return None
+
+
+_MACROS = (
+    "all",
+    "exists",
+    "exists_one",
+    "existsOne",
+    "filter",
+    "map",
+    "transformList",
+    "transformMap",
+    "optMap",
+    "optFlatMap",
+)
+
+
+def _parts(tree: Expression) -> Iterator[Expression]:
+    if isinstance(tree, syntax.Both):
+        yield from (tree.left, tree.right)
+    elif isinstance(tree, syntax.Choice):
+        yield from (tree.condition, tree.yes, tree.no)
+    elif isinstance(tree, syntax.ListOf):
+        yield from (item for item, _ in tree.items)
+    elif isinstance(tree, syntax.MapOf):
+        for key, value, _ in tree.entries:
+            yield from (key, value)
