@@ -99,8 +99,10 @@ async def post(to: Endpoint, body: Object, timeout_s: float) -> Object:
 
 
 async def _post(to: Endpoint, body: bytes) -> Object:
-    secured = {"ssl": _context(to.ca), "server_hostname": to.name} if to.tls else {}
-    reader, writer = await asyncio.open_connection(to.host, to.port, limit=_HEAD_BYTES, **secured)
+    context, name = (_context(to.ca), to.name) if to.tls else (None, None)
+    reader, writer = await asyncio.open_connection(
+        to.host, to.port, limit=_HEAD_BYTES, ssl=context, server_hostname=name
+    )
     try:
         head = (
             f"POST {to.path} HTTP/1.1\r\nHost: {to.name}:{to.port}\r\nContent-Type: application/json\r\n"

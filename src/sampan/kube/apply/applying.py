@@ -13,11 +13,12 @@ import msgspec
 from sampan.kube import object as objects
 from sampan.kube import status
 from sampan.kube.apply import fields as sets
-from sampan.kube.apply.compare import compare
-from sampan.kube.apply.extract import DEDUCED, below, fields_of, granular
+from sampan.kube.apply import owning
+from sampan.kube.apply.extract import DEDUCED, Unindexed, below, fields_of, granular
 from sampan.kube.apply.fields import Fields
-from sampan.kube.apply.managed import Manager, Managers, Owned, give_up, identity, read, stripped, write
-from sampan.kube.apply.merging import merge, named, remove
+from sampan.kube.apply.managed import RULES, Manager, Managers, claims_of, identity, read, timed, write
+from sampan.kube.apply.merging import less_emptied, merge
+from sampan.kube.apply.owning import Conflicts, Typed
 from sampan.kube.object import Object
 from sampan.kube.schema.node import Node
 
@@ -48,40 +49,28 @@ def apply(
     if (config.get("metadata") or {}).get("managedFields"):
         raise status.bad_request("metadata.managedFields must be nil")
     config = {key: value for key, value in config.items() if key not in ignored}
-    fields = _declared(node, config)
-    bare = _without_managed(live) if live is not None else _shell(config)
-    managers = read(live) if live is not None else {}
-    who = identity(manager, "Apply", api_version, subresource)
-    before = managers.get(who)
-    wanted = stripped(fields)
-    managers[who] = Owned(wanted, now, api_version)
-    merged: Object = merge(node, bare, _versionless(config))
-    if before is not None:
-        merged = _prune(node, merged, before.fields, managers)
-    changes = compare(node, bare, merged)
-    conflicts = _conflicts(managers, changes.changed, who)
-    if conflicts and not force and not _kubectls_own(node, live, manager, conflicts):
-        raise _refusal(config, conflicts, managers)
-    give_up(managers, changes, who)
-    if before is not None and before.fields == wanted and before.api_version == api_version:
-        managers[who] = before  # the time tells when the set changed last
-    if not wanted:
-        managers.pop(who)
-    _remember(merged, config, manager)
-    write(merged, managers)
-    return merged
-
-
-def _declared(node: Node, config: Object) -> Fields:
-    """Return the configuration's fields, when the schema has them all and every item of a list has its keys."""
     _check(node, config, "")
+    merged: Object
+    old = Typed(node, _without_managed(live) if live is not None else _shell(config))
+    managers = read(live) if live is not None else {}
+    claims, who = claims_of(managers), identity(manager, "Apply", api_version, subresource)
+    wanted = _versionless(config)
     try:
-        return fields_of(node, config)
-    except KeyError as error:
-        raise status.bad_request(
-            f"failed to create typed patch object ({_about(config)}): "
-            f"associative list with keys has an element that omits key field {error.args[0]!r}"
-        ) from error
+        try:
+            merged, claims = owning.apply(old, wanted, api_version, claims, who, RULES, force=force)
+        except Conflicts as conflicts:
+            if not _kubectls_own(node, live, manager, conflicts.found):
+                raise _refusal(conflicts.found, managers) from None
+            merged, claims = owning.apply(old, wanted, api_version, claims, who, RULES, force=True)
+    except Unindexed as error:
+        raise status.bad_request(f"failed to create typed patch object ({_about(config)}): {error}") from error
+    merged = less_emptied(merged or {}, merge(node, old.value, wanted))
+    after = timed(claims, managers, now)
+    if who in after and who in managers and after[who].fields != managers[who].fields:
+        after[who] = after[who]._replace(time=now)  # the time tells when the set changed last
+    _remember(merged, config, manager)
+    write(merged, after)
+    return merged
 
 
 def _check(node: Node, value: Any, path: str) -> None:
@@ -103,20 +92,6 @@ def _check(node: Node, value: Any, path: str) -> None:
             _check(node.element, item, f"{path}[{index}]")
 
 
-def _prune(node: Node, merged: Object, last: Fields, managers: Managers) -> Object:
-    """Take out what this manager wanted the last time, and nobody wants now."""
-    wanted: Fields = {}
-    for owned in managers.values():
-        wanted = sets.join(wanted, owned.fields)
-    gone = sets.difference(named(node, last), named(node, wanted))
-    return remove(node, merged, gone) if gone else merged
-
-
-def _conflicts(managers: Managers, changed: Fields, who: Manager) -> dict[Manager, Fields]:
-    found = {manager: sets.intersection(owned.fields, changed) for manager, owned in managers.items() if manager != who}
-    return {manager: fields for manager, fields in found.items() if fields}
-
-
 def _kubectls_own(node: Node, live: Object | None, manager: str, conflicts: dict[Manager, Fields]) -> bool:
     """Return whether the conflicts are only with what kubectl itself applied from the client's side before."""
     text = objects.annotations(live or {}).get(LAST_APPLIED)
@@ -124,12 +99,12 @@ def _kubectls_own(node: Node, live: Object | None, manager: str, conflicts: dict
         return False
     try:
         allowed = fields_of(node, msgspec.json.decode(text, type=Object))
-    except (msgspec.MsgspecError, KeyError, TypeError):
+    except (msgspec.MsgspecError, Unindexed):
         return False
     return not any(sets.difference(fields, allowed) for fields in conflicts.values())
 
 
-def _refusal(config: Object, conflicts: dict[Manager, Fields], managers: Managers) -> status.ApiError:
+def _refusal(conflicts: dict[Manager, Fields], managers: Managers) -> status.ApiError:
     causes, lines = [], []
     for manager in sorted(conflicts):
         version = managers[manager].api_version

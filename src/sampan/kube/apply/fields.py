@@ -41,8 +41,8 @@ def _canonical(key: str) -> str:
         found = msgspec.json.decode(text)
     except msgspec.MsgspecError as error:
         raise Unreadable(f"not a path element: {key}") from error
-    wanted = {"k": dict, "v": (str, int, float, bool), "i": int}.get(kind)
-    if wanted is None or not isinstance(found, wanted):
+    fits = {"k": isinstance(found, dict), "v": isinstance(found, (str, int, float)), "i": isinstance(found, int)}
+    if not fits.get(kind):
         raise Unreadable(f"not a path element: {key}")
     return f"{kind}:{_encode(found).decode()}"
 

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sampan.kube.apply import fields as sets
-from sampan.kube.apply.compare import Comparison, compare
-from sampan.kube.apply.extract import DEDUCED
+from sampan.kube.apply import owning
+from sampan.kube.apply.extract import DEDUCED, Unindexed
 from sampan.kube.apply.fields import Fields
+from sampan.kube.apply.owning import Claim, Rules, Typed
 from sampan.kube.apply.text import text_of
 from sampan.kube.object import Object
 from sampan.kube.schema.node import Node
@@ -48,13 +49,41 @@ def read(obj: Object) -> Managers:
     """Return who owns what of an object. Entries that cannot be read are as good as not there."""
     out: Managers = {}
     for entry in (obj.get("metadata") or {}).get("managedFields") or ():
-        if not isinstance(entry, dict) or not isinstance(entry.get("fieldsV1"), dict):
+        if not isinstance(entry, dict):
+            continue
+        try:
+            fields = sets.parsed(entry.get("fieldsV1"))
+        except sets.Unreadable:
             continue
         version = str(entry.get("apiVersion") or "")
         operation = str(entry.get("operation") or "Update")
         manager = identity(str(entry.get("manager") or ""), operation, version, str(entry.get("subresource") or ""))
-        out[manager] = Owned(entry["fieldsV1"], str(entry.get("time") or ""), version)
+        out[manager] = Owned(fields, str(entry.get("time") or ""), version)
     return out
+
+
+def claims_of(managers: Managers) -> dict[Manager, Claim]:
+    return {manager: Claim(owned.fields, owned.api_version) for manager, owned in managers.items()}
+
+
+def timed(claims: dict[Manager, Claim], before: Managers, now: str) -> Managers:
+    """Return who owns what with times, without what nobody owns.
+
+    Who gave something up keeps its time; `now` is for who is new or owns more.
+    """
+    out: Managers = {}
+    for manager, claim in claims.items():
+        fields, version = stripped(claim.fields), claim.version
+        if not fields:
+            continue
+        old = before.get(manager)
+        since = old.time if old is not None and not sets.difference(fields, old.fields) else now
+        out[manager] = Owned(fields, since, version)
+    return out
+
+
+RULES: Rules = Rules(lambda typed, _version: typed, lambda _version, fields: fields)
+"""Versions of a kind differ in nothing that owners would notice."""
 
 
 def identity(name: str, operation: str, api_version: str, subresource: str = "") -> Manager:
@@ -118,23 +147,24 @@ def update(
     """
     node = node if node is not None else DEDUCED
     given = (new.get("metadata") or {}).get("managedFields")
-    managers = read(new) if given or live is None else {} if given == [] else read(live)
     who = identity(manager, operation, api_version, subresource)
     if live is None:
         _own_all(node, new, who, now, api_version)
         return
-    changes = compare(node, _bare(live), _bare(new))
-    if not changes.same:
-        give_up(managers, changes, who)
-        before = managers.get(who)
-        kept = sets.difference(before.fields, changes.removed) if before else {}
-        fields = stripped(sets.join(kept, changes.changed))
-        if not fields:
-            managers.pop(who, None)
-        elif before is None or fields != before.fields:
-            managers[who] = Owned(fields, now, api_version)
-        _fold(managers)
-    write(new, managers)
+    managers = read(new) if given else {}
+    if not managers and given != []:
+        managers = read(live)
+    old, bare = Typed(node, _bare(live)), Typed(node, _bare(new))
+    try:
+        claims, gained = owning.update(old, bare, api_version, claims_of(managers), who, RULES)
+    except Unindexed:  # nothing can be said of such an object
+        write(new, managers)
+        return
+    after = timed(claims, managers, now)
+    if who in after and stripped(gained):
+        after[who] = after[who]._replace(time=now)
+    _fold(after)
+    write(new, after)
 
 
 def _own_all(node: Node, new: Object, who: Manager, now: str, api_version: str) -> None:
@@ -143,7 +173,10 @@ def _own_all(node: Node, new: Object, who: Manager, now: str, api_version: str) 
     meta.pop("managedFields", None)
     shown = {key: value for key, value in meta.items() if key not in _UNOWNED}
     owned = {key: value for key, value in new.items() if key not in ("apiVersion", "kind", "metadata")}
-    fields = text_of(node, {"metadata": shown, **owned} if shown else owned)
+    try:
+        fields = text_of(node, {"metadata": shown, **owned} if shown else owned)
+    except Unindexed:  # nothing can be said of such an object
+        return
     if fields == "{}":
         return
     entry: dict[str, Any] = {"manager": who.name, "operation": who.operation, "apiVersion": api_version, "time": now}
@@ -151,18 +184,6 @@ def _own_all(node: Node, new: Object, who: Manager, now: str, api_version: str) 
     if who.subresource:
         entry["subresource"] = who.subresource
     meta["managedFields"] = [entry]
-
-
-def give_up(managers: Managers, changes: Comparison, who: Manager) -> None:
-    """Take what was changed or removed from all other managers."""
-    gone = sets.join(changes.changed, changes.removed)
-    for manager, owned in list(managers.items()):
-        if manager != who:
-            left = sets.difference(owned.fields, gone)
-            if left:
-                managers[manager] = owned._replace(fields=left)
-            else:
-                del managers[manager]
 
 
 def _fold(managers: Managers) -> None:

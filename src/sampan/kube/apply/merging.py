@@ -57,27 +57,23 @@ def _by_key(keys: list[str], items: list[Any]) -> dict[str, Any]:
 def remove(node: Node | None, value: Any, fields: Fields) -> Any:
     """Return a value without the fields of a set; a field that is in the set goes with all that is below it.
 
-    A map or list of which nothing is left is None, and so is what is of a piece and should lose a part: as the value of a
-    map it goes, too.
+    A map or list that loses all it has is None, and so is what is of a piece and should lose a part.
     """
     if not isinstance(value, (dict, list)):
         return value
     if not granular(node, value):
         return None
-    kept = _without(node, value, fields) if isinstance(value, dict) else _fewer(node, value, fields)
-    return kept or None
+    return (_without(node, value, fields) if isinstance(value, dict) else _fewer(node, value, fields)) or None
 
 
 def _without(node: Node, value: dict[str, Any], fields: Fields) -> dict[str, Any]:
-    out = {}
+    out: dict[str, Any] = {}
     for name, item in value.items():
         inner = fields.get("f:" + name)
         if inner is None:
             out[name] = item
         elif not owns(inner):
-            left = remove(below(node, name), item, inner)
-            if left is not None or item is None:
-                out[name] = left
+            out[name] = remove(below(node, name), item, inner)
     return out
 
 
@@ -90,6 +86,19 @@ def _fewer(node: Node, value: list[Any], fields: Fields) -> list[Any]:
         elif not owns(inner):
             kept.append(remove(node.element, item, inner))
     return kept
+
+
+def less_emptied(value: Any, before: Any) -> Any:
+    """Return a map without the nulls that `remove` left where there was more in `before`."""
+    if isinstance(value, dict) and isinstance(before, dict):
+        return {
+            name: less_emptied(item, before.get(name))
+            for name, item in value.items()
+            if item is not None or before.get(name) is None
+        }
+    if isinstance(value, list) and isinstance(before, list) and len(value) == len(before):
+        return [less_emptied(item, was) for item, was in zip(value, before, strict=True)]
+    return value
 
 
 def named(node: Node | None, fields: Fields) -> Fields:

@@ -34,7 +34,7 @@ def text_of(node: Node, value: dict[str, Any]) -> str:
     """Return the set of an object's fields as the JSON of FieldsV1.
 
     Raises:
-        KeyError: an item of an associative list lacks a key that has no default.
+        Unindexed: an item of an associative list lacks its keys.
     """
     return "{" + _inside(node, value) + "}"
 
@@ -51,30 +51,29 @@ def _inside(node: Node, value: dict[str, Any]) -> str:
             if name in node.properties:  # other names are as many as users think of
                 plan[name] = step
         inner = step.node
-        if inner is None:
-            parts.append(step.whole)
-        elif type(item) is list:
-            if item and step.mode == _LIST:
-                parts.append(f"{step.key}{{{_items(inner, item)}{step.mark}}}")
-            elif step.mode != _LIST:
-                parts.append(step.whole)
-        elif step.mode == _MAP and type(item) is dict and item:
-            parts.append(f"{step.key}{{{_inside(inner, item)}{step.mark}}}")
+        if inner is not None and type(item) is dict and item and step.mode == _MAP:
+            below_it = _inside(inner, item)
+        elif inner is not None and type(item) is list and step.mode == _LIST:
+            below_it = _items(inner, item)
         else:
+            parts.append(step.whole)
+            continue
+        if below_it:
+            parts.append(f"{step.key}{{{below_it}{step.mark}}}")
+        elif step.mark:
             parts.append(step.whole)
     return ",".join(parts)
 
 
 def _items(node: Node, value: list[Any]) -> str:
+    """An item that is there more than once is of a piece."""
     inner = node.element if _mode(node.element) == _MAP else None
-    parts: list[str] = []
+    parts: dict[str, str] = {}
     for item in value:
         key = _quoted(element(node, item))
-        if inner is not None and type(item) is dict and item:
-            parts.append(f"{key}:{{{_inside(inner, item)},{_OWN}}}")
-        else:
-            parts.append(f"{key}:{{}}")
-    return ",".join(parts)
+        below_it = _inside(inner, item) if inner is not None and type(item) is dict and key not in parts else ""
+        parts[key] = f"{key}:{{{below_it},{_OWN}}}" if below_it else f"{key}:{{}}"
+    return ",".join(parts.values())
 
 
 def _step(node: Node, name: str) -> _Step:

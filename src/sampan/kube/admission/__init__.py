@@ -1,0 +1,1 @@
+"""What webhooks and policies are asked about a write, and which of them are: pure."""
