@@ -12,13 +12,13 @@ from sampan.base.clock import SystemClock
 from sampan.store.kv.memory import MemoryStore
 from sampan.store.kv.port import CompareFailed, Op
 from sampan.store.kv.sqlite import SqliteStore
+from stores import FORMS, opened
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=FORMS)
 async def store(request, tmp_path):
-    store = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "kv.db", SystemClock())
-    yield store
-    await store.close()
+    async with opened(request.param, tmp_path) as store:
+        yield store
 
 
 def keys_of(seed):

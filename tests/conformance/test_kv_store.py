@@ -5,18 +5,17 @@ import random
 
 import pytest
 
-from sampan.base.clock import ManualClock, SystemClock
+from sampan.base.clock import ManualClock
 from sampan.base.errors import InvalidArgument, NotFound
-from sampan.store.kv.memory import MemoryStore
 from sampan.store.kv.port import Compacted, CompareFailed, FutureRevision, Op
 from sampan.store.kv.sqlite import SqliteStore
+from stores import FORMS, opened
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=FORMS)
 async def store(request, tmp_path):
-    store = MemoryStore(SystemClock()) if request.param == "memory" else SqliteStore(tmp_path / "kv.db", SystemClock())
-    yield store
-    await store.close()
+    async with opened(request.param, tmp_path) as store:
+        yield store
 
 
 class Seen:

@@ -83,7 +83,12 @@ def test_every_dependency_has_its_reason():
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    extras = project["project"]["optional-dependencies"].values()
+    wanted = (
+        project["project"]["dependencies"]
+        + project["dependency-groups"]["dev"]
+        + [name for extra in extras for name in extra]
+    )
     names = [re.split(r"[<>=;\[ ]", requirement)[0] for requirement in wanted]
     text = (ROOT / "docs" / "dependencies.md").read_text()
     assert [name for name in names if f"`{name}`" not in text] == []

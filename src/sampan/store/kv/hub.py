@@ -61,7 +61,7 @@ class Hub:
             while not watch.closed:
                 if watch.told >= self._revision and not self._news:
                     self._live.setdefault(bucket(watch.prefix), []).append(watch)
-                    watch.deliver([], self._revision)
+                    watch.deliver([], max(watch.told, self._revision))
                     return
                 if watch.told >= self._revision:
                     await asyncio.sleep(0)  # what is about to be told to the others is not for us

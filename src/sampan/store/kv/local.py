@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from sampan.base import log as logging
 from sampan.base.clock import Clock
 from sampan.base.errors import InvalidArgument, NotFound, SampanError, Unavailable
+from sampan.store.kv import history
 from sampan.store.kv.hub import Hub
 from sampan.store.kv.index import Found, Index
 from sampan.store.kv.log import LeaseRow, Log
@@ -24,7 +24,6 @@ from sampan.store.kv.row import MAX_OPS, Head, Row, row_id
 SLICE = 256
 """Values read in one turn of the loop: one or two milliseconds."""
 _CATCH_UP = 1000
-_COMPACT_EVERY_S = 60.0
 
 _logger = logging.get("store.kv")
 
@@ -35,7 +34,6 @@ class LocalStore:
     def __init__(self, log: Log, clock: Clock, *, history_s: float = 300.0) -> None:
         self._log = log
         self._clock = clock
-        self._history_s = history_s
         opened = log.open()
         self._index = Index()
         self._index.load(opened.live, opened.deleted)
@@ -56,8 +54,10 @@ class LocalStore:
         self._heap = [(due, lease) for lease, due in self._due.items()]
         heapq.heapify(self._heap)
         self._next_lease = max(self._leases, default=0) + 1
-        self._ages: deque[tuple[float, int]] = deque()
-        self._tasks = [asyncio.ensure_future(self._expire()), asyncio.ensure_future(self._age())]
+        self._tasks = [
+            asyncio.ensure_future(self._expire()),
+            asyncio.ensure_future(history.keep(self, clock, history_s)),
+        ]
         self._woken = asyncio.Event()
         self._closed = False
 
@@ -239,21 +239,6 @@ class LocalStore:
         self._compacted = revision
         self._index.forget(row_id(revision + 1))
         await self._log.compact(revision)
-
-    async def _age(self) -> None:
-        """Compact what is older than the history that is kept."""
-        while True:
-            self._ages.append((self._clock.monotonic_s(), self._revision))
-            await asyncio.sleep(_COMPACT_EVERY_S)
-            oldest = self._clock.monotonic_s() - self._history_s
-            revision = 0
-            while self._ages and self._ages[0][0] <= oldest:
-                revision = self._ages.popleft()[1]
-            if revision > self._compacted:
-                try:
-                    await self.compact(revision)
-                except SampanError as error:
-                    _logger.warning("history is not compacted: %s", error)
 
     # --- leases -------------------------------------------------------------------------------------------------------
 

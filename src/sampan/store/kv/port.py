@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from sampan.base.errors import Conflict, InvalidArgument, SampanError
+from sampan.base.errors import Conflict, InvalidArgument, SampanError, Unavailable
 
 
 class CompareFailed(Conflict):
@@ -42,6 +42,13 @@ class FutureRevision(InvalidArgument):
     def __init__(self, asked: int, revision: int) -> None:
         super().__init__(f"revision {asked} is in the future: the current one is {revision}")
         self.revision = revision
+
+
+class OutcomeUnknown(Unavailable):
+    """A write was sent and no answer came: it took place, will yet, or never does. Nobody has sent it again: read first."""
+
+    kind = "outcome_unknown"
+    retryable = False
 
 
 class SlowWatcher(SampanError):
@@ -143,6 +150,8 @@ class Store(Protocol):
             CompareFailed: an expectation does not hold.
             InvalidArgument: a key occurs twice, or a lease is unknown.
             Exhausted: the disk is full; nothing was done.
+            Unavailable: the store cannot be reached; nothing was done.
+            OutcomeUnknown: the store was lost meanwhile (of stores on other machines).
         """
         ...
 

@@ -1,0 +1,217 @@
+"""Follower: one etcd watch of everything below the store's prefix, told on to all watches of this process by a `Hub`.
+
+One watch costs etcd as much as one client, however many watch here; and a bookmark for all comes with each change. The
+newest changes are kept, so that who begins at the state just read costs nothing; who begins earlier reads etcd's history.
+A watch that broke goes on from the last revision told, on the next member: nothing is lost, nothing comes twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+from sampan.base import log
+from sampan.base.errors import DataLoss, SampanError, Unavailable
+from sampan.spec import etcd
+from sampan.store.kv.etcd_calls import CallFailed, Ended, EtcdCalls
+from sampan.store.kv.etcd_keys import EtcdKeys
+from sampan.store.kv.etcd_messages import message
+from sampan.store.kv.hub import Hub
+from sampan.store.kv.port import Compacted, Deliver, Event, Watch
+
+_RING, _RING_BYTES = 4_000, 8 << 20
+_CATCH_UP = 5_000
+_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.05, 1.0
+_GRACE_S, _NUDGE_S = 0.02, 0.05
+"""How long an event may take before it is asked where the watch stands, and how often then."""
+
+_log = log.get("store.kv")
+
+
+class Follower:
+    """Call it on one event loop. `revision`: where it begins."""
+
+    def __init__(self, calls: EtcdCalls, keys: EtcdKeys, revision: int) -> None:
+        self._calls = calls
+        self._keys = keys
+        self._hub = Hub(self._history, revision)
+        self.told = self._seen = self._base = revision
+        self.compacted = 0
+        self._ring: deque[Event] = deque()  # all changes after `_base`, up to `told`
+        self._ring_bytes = 0
+        self._behind = asyncio.Event()
+        self._task = asyncio.ensure_future(self._follow())
+
+    @property
+    def revision(self) -> int:
+        """Return the newest revision that any answer has shown."""
+        return self._seen
+
+    def see(self, revision: int) -> None:
+        """Take note of a revision that an answer has shown; watches will be told that they are there, soon."""
+        self._seen = max(self._seen, revision)
+        if revision > self.told:
+            self._behind.set()
+
+    def watch(self, prefix: str, after: int, deliver: Deliver, failed: Callable[[SampanError], None]) -> Watch:
+        return self._hub.watch(prefix, after, deliver, failed)
+
+    async def close(self) -> None:
+        """End all watches."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._hub.close(Unavailable("the store is closed: the server is stopping"))
+
+    # --- what happens -------------------------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        pause_s, lost = _FIRST_PAUSE_S, False
+        while True:
+            try:
+                async for response in self._responses("/", self.told, lambda: self._seen):
+                    if lost:
+                        _log.info("etcd is back: watches go on after revision %d", self.told)
+                    pause_s, lost = _FIRST_PAUSE_S, False
+                    self._take(response)
+            except Compacted as error:
+                self._restart(error, error.revision - 1)
+            except Unavailable as error:
+                if not lost:
+                    _log.warning("watches wait: %s", error)
+                lost = True
+                await asyncio.sleep(pause_s)
+                pause_s = min(_LAST_PAUSE_S, pause_s * 2)
+
+    def _take(self, response: Any) -> None:
+        if response.created:
+            if response.header.revision < self.told:
+                _log.critical("etcd is at revision %d and was at %d: an older state was restored",
+                              response.header.revision, self.told)  # fmt: skip
+                self._seen = response.header.revision
+                self._restart(Compacted(response.header.revision), response.header.revision)
+            self.see(response.header.revision)
+            return
+        if not response.events:
+            self._tell([], response.header.revision)
+            return
+        revision = response.events[-1].kv.mod_revision
+        try:
+            events = [self._keys.event(event) for event in response.events]
+        except (Compacted, DataLoss) as error:
+            self._restart(error, revision)
+            return
+        self._tell(events, revision)
+
+    def _tell(self, events: list[Event], revision: int) -> None:
+        if revision <= self.told:
+            return
+        self.told = revision
+        self._seen = max(self._seen, revision)
+        for event in events:
+            self._ring.append(event)
+            self._ring_bytes += _size(event)
+        while len(self._ring) > _RING or self._ring_bytes > _RING_BYTES:
+            gone = self._ring.popleft()
+            self._ring_bytes -= _size(gone)
+            self._base = gone.revision
+        self._hub.publish(events, revision)
+
+    def _restart(self, error: SampanError, revision: int) -> None:
+        """End all watches: what comes up to `revision` cannot be told. Who reads the state again can go on from there."""
+        self.told = self._base = revision
+        self._ring.clear()
+        self._ring_bytes = 0
+        self._hub.close(error)
+        self._hub.publish([], revision)
+
+    # --- what happened before -----------------------------------------------------------------------------------------
+
+    async def _history(self, prefix: str, after: int) -> tuple[list[Event], int]:
+        if after + 1 < self.compacted:
+            raise Compacted(self.compacted)
+        if after >= self._base:
+            return self._remembered(prefix, after), self.told
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return await self._past(prefix, after)
+            except Unavailable:
+                await asyncio.sleep(pause_s)
+                pause_s = min(_LAST_PAUSE_S, pause_s * 2)
+
+    def _remembered(self, prefix: str, after: int) -> list[Event]:
+        found: list[Event] = []
+        for event in reversed(self._ring):
+            if event.revision <= after:
+                break
+            if event.key.startswith(prefix):
+                found.append(event)
+        return found[::-1]
+
+    async def _past(self, prefix: str, after: int) -> tuple[list[Event], int]:
+        """Return whole revisions after `after`, at least up to what was told, or as many as are enough at once."""
+        events: list[Event] = []
+        target = self.told
+        async with contextlib.aclosing(self._responses(prefix, after, lambda: target)) as responses:
+            async for response in responses:
+                if response.created:
+                    continue
+                events += [self._keys.event(event) for event in response.events]
+                until = events[-1].revision if response.events else response.header.revision
+                if until >= target or len(events) >= _CATCH_UP:
+                    return events, until
+        raise AssertionError  # it ends by an error only
+
+    # --- the stream ---------------------------------------------------------------------------------------------------
+
+    async def _responses(self, prefix: str, after: int, wanted: Callable[[], int]) -> AsyncGenerator[Any, None]:
+        """Yield what a watch answers; while it is behind a wanted revision, it is asked to say where it stands.
+
+        Raises:
+            Compacted
+            Unavailable: the stream broke, or the member has no leader.
+        """
+        member, stream = self._calls.stream(etcd.WATCH)
+        first, end = self._keys.span(prefix)
+        create = {"key": first, "range_end": end, "start_revision": after + 1, "prev_kv": True, "progress_notify": True}
+        position = [after]
+        nudging: asyncio.Task[None] | None = None
+        try:
+            await stream.write(message["WatchRequest"](create_request=create))
+            nudging = asyncio.ensure_future(self._nudge(stream, position, wanted))
+            while (response := await stream.read()) is not Ended:
+                if response.compact_revision:
+                    raise Compacted(response.compact_revision)
+                if response.canceled:
+                    raise Unavailable(f"etcd ended the watch: {response.cancel_reason}")
+                if not response.created:
+                    position[0] = response.events[-1].kv.mod_revision if response.events else response.header.revision
+                yield response
+            raise Unavailable(f"etcd at {self._calls.endpoint(member)} ended the watch")
+        except (CallFailed, asyncio.InvalidStateError) as error:
+            self._calls.turn(member)
+            text = error.details() if isinstance(error, CallFailed) else str(error)
+            raise Unavailable(f"the watch of etcd at {self._calls.endpoint(member)} broke ({text})") from error
+        finally:
+            if nudging is not None:
+                nudging.cancel()
+            stream.cancel()
+
+    async def _nudge(self, stream: Any, position: list[int], wanted: Callable[[], int]) -> None:
+        with contextlib.suppress(CallFailed, asyncio.InvalidStateError):
+            while True:
+                if position[0] >= wanted():
+                    self._behind.clear()
+                    await self._behind.wait()
+                target = wanted()
+                await asyncio.sleep(_GRACE_S)
+                while position[0] < target:
+                    await stream.write(message["WatchRequest"](progress_request={}))
+                    await asyncio.sleep(_NUDGE_S)
+
+
+def _size(event: Event) -> int:
+    return len(event.value or b"") + len(event.previous or b"")
