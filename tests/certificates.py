@@ -1,4 +1,4 @@
-"""Certificates for tests: one authority, one certificate for server and client at 127.0.0.1."""
+"""Certificates for tests: one authority, one certificate for server and client at 127.0.0.1 and further names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def make_certificates(directory: Path) -> dict[str, str]:
+def make_certificates(directory: Path, *names: str) -> dict[str, str]:
     """Write ca.pem, cert.pem and key.pem, for server and client alike."""
     now = dt.datetime.now(dt.UTC)
 
@@ -32,7 +32,10 @@ def make_certificates(directory: Path) -> dict[str, str]:
             .not_valid_after(now + dt.timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
             .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+                x509.SubjectAlternativeName(
+                    [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *map(x509.DNSName, names)]
+                ),
+                critical=False,
             )
         )
         return builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

@@ -35,6 +35,8 @@ from sampan.api.kube.authn import Authentication, StaticTokens, TokenSource
 from sampan.api.kube.authz import MASTERS, AnyOf, Rbac
 from sampan.api.kube.bootstrap_tokens import BootstrapTokens
 from sampan.api.kube.crds import CustomResources
+from sampan.api.kube.dynamic.matcher import Matcher
+from sampan.api.kube.dynamic.webhooks import Hooks, MutatingWebhooks, ValidatingWebhooks
 from sampan.api.kube.http.server import Server
 from sampan.api.kube.local import LocalClient
 from sampan.api.kube.metadata import SUFFIX_ALPHABET, SUFFIX_LENGTH
@@ -60,7 +62,7 @@ from sampan.api.kube.served import Registry
 from sampan.api.kube.server import ApiServer, Randomness, build, registry
 from sampan.api.kube.tokens import AccountTokens
 from sampan.api.kube.view import View
-from sampan.api.kube.webhook import ServiceLookup
+from sampan.api.kube.webhook import Resolve, ServiceLookup
 from sampan.base import log
 from sampan.base.clock import Clock, SystemClock
 from sampan.base.errors import Conflict, InvalidArgument, SampanError, Unavailable
@@ -145,11 +147,13 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     authorizer, nodes = AnyOf([NodeAuthorizer(graph), roles]), NodeRestriction(graph)
     randomness = Randomness(lambda: str(uuid.uuid4()), _suffix)
     definitions = View(records, _resource(served, "apiextensions.k8s.io", "customresourcedefinitions"))
+    slices = _resource(served, "discovery.k8s.io", "endpointslices")
+    services = ServiceLookup(views["services"], records, slices, secrets.randbelow)
     customs = CustomResources(
         definitions,
         served,
         lambda: rfc3339.render(clock.now_ns() // 10**9),
-        ServiceLookup(views["services"]),
+        services,
         randomness.uid,
     )
     await definitions.start()
@@ -158,8 +162,16 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     authentication = Authentication(
         [*sources, *_providers(settings.directory, clock)], authorizer, clock, tokens.audiences
     )
+    matcher = Matcher(served, views["namespaces"], records)
+    dynamic = _dynamic(views, matcher, authorizer, services, randomness.uid)
     chain = Chain(
-        [*_plugins(views, records, served, authorizer, quotas), nodes, RbacEscalation(roles, authorizer, records)]
+        [
+            *_plugins(views, records, served, authorizer),
+            *dynamic,
+            ResourceQuotaAdmission(quotas),
+            nodes,
+            RbacEscalation(roles, authorizer, records),
+        ]
     )
     audit, observers = _audit(settings.directory, clock, randomness.uid)
     server = build(
@@ -200,6 +212,8 @@ _VIEWED = {
     "clusterroles": "rbac.authorization.k8s.io",
     "rolebindings": "rbac.authorization.k8s.io",
     "clusterrolebindings": "rbac.authorization.k8s.io",
+    "mutatingwebhookconfigurations": "admissionregistration.k8s.io",
+    "validatingwebhookconfigurations": "admissionregistration.k8s.io",
 }
 """Plural -> group of what is looked at on every request."""
 
@@ -214,10 +228,8 @@ def _stores(directory: Path, keys: pki.Pki, clock: Clock) -> tuple[Store, Store,
     )
 
 
-def _plugins(
-    views: Mapping[str, View], records: Records, served: Registry, authorizer: Authorizer, quotas: Quotas
-) -> list[Plugin]:
-    """Return the admission plugins in their order: first those that change, last those that count."""
+def _plugins(views: Mapping[str, View], records: Records, served: Registry, authorizer: Authorizer) -> list[Plugin]:
+    """Return the server's own admission plugins in their order; quotas count later, what all others let through."""
 
     def by_name(plural: str) -> tuple[View, Records, Resource]:
         return views[plural], records, _resource(served, _VIEWED[plural], plural)
@@ -236,7 +248,20 @@ def _plugins(
         RuntimeClassAdmission(*by_name("runtimeclasses")),
         CertificateAdmission(authorizer),
         ServiceAddresses(views["services"], SERVICE_CIDR, secrets.randbelow),
-        ResourceQuotaAdmission(quotas),
+    ]
+
+
+def _dynamic(
+    views: Mapping[str, View], matcher: Matcher, authorizer: Authorizer, services: Resolve, new_uid: Callable[[], str]
+) -> list[Plugin]:
+    """Return what others put between the server's own plugins and its quotas, in its order."""
+
+    def hooks(plural: str) -> Hooks:
+        return Hooks(views[plural], matcher, authorizer, services, new_uid)
+
+    return [
+        MutatingWebhooks(hooks("mutatingwebhookconfigurations")),
+        ValidatingWebhooks(hooks("validatingwebhookconfigurations")),
     ]
 
 

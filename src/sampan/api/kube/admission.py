@@ -5,14 +5,17 @@ Order is data: the composition root lists plugins; mutating ones run first, in o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import msgspec
 
+from sampan.api.kube import warning
 from sampan.api.kube.request import User
 from sampan.kube.object import Object
 from sampan.kube.resource import Resource
+from sampan.kube.status import ApiError
 
 
 class Attributes(msgspec.Struct):
@@ -31,6 +34,12 @@ class Attributes(msgspec.Struct):
     warnings: list[str] = msgspec.field(default_factory=list)
     audit: dict[str, str] = msgspec.field(default_factory=dict)  # annotations for the audit log
     failed: list[Callable[[], None]] = msgspec.field(default_factory=list)  # called where the write fails after all
+    repeat: bool = False
+    """Set where somebody outside of the server changed the object: all that mutate look at it once more."""
+    again: bool = False
+    """This is that second time."""
+    memory: dict[str, Any] = msgspec.field(default_factory=dict)
+    """What plugins keep between both times, each under its name."""
 
     def concerns(self, plural: str, group: str = "", subresource: str = "") -> bool:
         """Return whether this is a create or a change of such an object."""
@@ -60,9 +69,26 @@ class Chain:
         self._plugins = tuple(plugins)
 
     async def mutate(self, attributes: Attributes) -> None:
-        for plugin in self._plugins:
-            await plugin.mutate(attributes)
+        """Let all plugins change the object; twice where one says so."""
+        with _warned(attributes):
+            for plugin in self._plugins:
+                await plugin.mutate(attributes)
+            if attributes.repeat:
+                attributes.again = True
+                for plugin in self._plugins:
+                    await plugin.mutate(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
-        for plugin in self._plugins:
-            await plugin.validate(attributes)
+        with _warned(attributes):
+            for plugin in self._plugins:
+                await plugin.validate(attributes)
+
+
+@contextmanager
+def _warned(attributes: Attributes) -> Iterator[None]:
+    """Give a refusal the warnings that came before it."""
+    try:
+        yield
+    except ApiError as error:
+        error.headers = (*error.headers, *warning.headers(attributes.warnings))
+        raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from sampan.api.kube import warning
 from sampan.api.kube.call import Call, invalid_option
 from sampan.api.kube.negotiate import PARTIAL, PROTOBUF, TABLE
 from sampan.api.kube.request import Response
@@ -96,10 +97,5 @@ def joined(kind: str, version: str, metadata: Object, items: list[Item]) -> byte
 
 
 def warnings(call: Call) -> tuple[tuple[str, str], ...]:
-    """Return the Warning headers. Spec: RFC 7234 section 5.5."""
-    return tuple(("Warning", f"299 - {_quoted(text)}") for text in dict.fromkeys(call.warnings))
-
-
-def _quoted(text: str) -> str:
-    clean = "".join(char if char.isprintable() and ord(char) < 256 else "?" for char in text[:2000])
-    return '"' + clean.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    """Return the Warning headers of an answer."""
+    return warning.headers(call.warnings)

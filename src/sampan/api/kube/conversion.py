@@ -60,7 +60,7 @@ class Remote:
             "request": {"uid": asked, "desiredAPIVersion": wanted, "objects": foreign},
         }
         try:
-            to = webhook.endpoint(mapping(self._hook, "clientConfig"), self._resolve)
+            to = await webhook.endpoint(mapping(self._hook, "clientConfig"), self._resolve)
             answer = await webhook.post(to, review, CONVERSION_S)
         except SampanError as error:
             raise self._failed(str(error)) from error

@@ -155,10 +155,11 @@ class Deletes:
             old=obj,
             user=call.request.user,
             dry_run=call.dry_run,
+            warnings=call.warnings,
+            audit=call.request.annotations,
         )
         await self._chain.mutate(attributes)
         await self._chain.validate(attributes)
-        call.warnings.extend(attributes.warnings)
 
 
 def options(call: Call) -> Options:

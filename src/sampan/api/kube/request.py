@@ -33,6 +33,7 @@ class Request(msgspec.Struct):
     remote: str = ""
     user: User = ANONYMOUS  # set by authentication
     authenticated: User | None = None  # the same, or who impersonates the user
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)  # what the audit log is told besides
     _parameters: dict[str, list[str]] | None = None
 
     @property

@@ -10,6 +10,7 @@ import msgspec
 from sampan.kube.kinds.scale import BUILTIN, Paths
 from sampan.kube.object import Object
 from sampan.kube.resource import Resource
+from sampan.kube.schema import structural
 from sampan.kube.schema.node import Node
 from sampan.kube.strategy import Strategy
 
@@ -35,6 +36,13 @@ class Served(msgspec.Struct, frozen=True):
     """Where the replicas are that `/scale` shows."""
     dynamic: bool = False
     """Of a CRD: unknown fields are pruned and defaults filled in by the schema."""
+
+    def fill(self, obj: Object) -> None:
+        """Fill in what was left out; a custom resource loses what its schema does not know."""
+        if self.dynamic and self.node is not None:
+            structural.prune(self.node, obj)
+            structural.default(self.node, obj)
+        self.strategy.default(obj)
 
 
 class Registry:

@@ -8,41 +8,71 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
 
+from sampan.api.kube.records import Records
 from sampan.api.kube.view import View
 from sampan.base.errors import Unavailable
+from sampan.kube import object as objects
 from sampan.kube.object import Object
-from sampan.kube.reading import mapping, text
+from sampan.kube.reading import flag, items, mapping, number, text, words
+from sampan.kube.resource import Resource
 
 MOST_BYTES = 8 << 20
 _HEAD_BYTES = 64 << 10
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Object).decode
 
-Resolve: TypeAlias = Callable[[str, str, int], tuple[str, int]]
+Resolve: TypeAlias = Callable[[str, str, int], Awaitable[tuple[str, int]]]
 """(namespace, service, port) -> address and port to connect to; `Unavailable` where there is none."""
 
 
 class ServiceLookup:
-    """Finds services by their virtual address, as `Resolve`."""
+    """Finds services, as `Resolve`: one of their ready endpoints where there is any, else their virtual address."""
 
-    def __init__(self, services: View) -> None:
+    def __init__(self, services: View, records: Records, slices: Resource, choose: Callable[[int], int]) -> None:
+        """`slices`: the resource EndpointSlice. `choose(n)`: one of n, from 0."""
         self._services = services
+        self._records = records
+        self._slices = slices
+        self._choose = choose
 
-    def __call__(self, namespace: str, name: str, port: int) -> tuple[str, int]:
+    async def __call__(self, namespace: str, name: str, port: int) -> tuple[str, int]:
         service = self._services.get(namespace, name)
         if service is None:
-            raise Unavailable(f'service "{namespace}/{name}" not found')
+            raise Unavailable(f'service "{name}" not found')
+        if text(service, "spec", "type") == "ExternalName":
+            return text(service, "spec", "externalName"), port
+        named = next((each for each in items(service, "spec", "ports") if each.get("port") == port), None)
+        if named is None:
+            raise Unavailable(f'no service port {port} found for service "{name}"')
+        found, _ = await self._records.list(self._slices, namespace)
+        ready = [pair for each in found if _is_of(each, name) for pair in _ready(each, text(named, "name"))]
+        if ready:
+            return ready[self._choose(len(ready))]
         address = text(service, "spec", "clusterIP")
         if address in ("", "None"):
-            raise Unavailable(f'service "{namespace}/{name}" has no address of its own')
+            raise Unavailable(f'no endpoints available for service "{name}"')
         return address, port
+
+
+def _is_of(slice_: Object, service: str) -> bool:
+    return objects.labels(slice_).get("kubernetes.io/service-name") == service
+
+
+def _ready(slice_: Object, port: str) -> Iterator[tuple[str, int]]:
+    """Yield address and port of each endpoint that is ready, or does not say. Spec: discovery.k8s.io/v1 EndpointSlice."""
+    numbers = [number(each, "port") for each in items(slice_, "ports") if text(each, "name") == port]
+    for endpoint in items(slice_, "endpoints"):
+        if flag(endpoint, "conditions", "ready", missing=True):
+            yield from (
+                (address, number) for address in words(endpoint, "addresses")[:1] for number in numbers if number
+            )
 
 
 class Endpoint(NamedTuple):
@@ -52,11 +82,17 @@ class Endpoint(NamedTuple):
     port: int
     name: str
     path: str
+    authority: str  # host and port as they were said
     ca: str = ""  # PEM
     tls: bool = True
 
+    @property
+    def url(self) -> str:
+        """Return how errors name it."""
+        return f"http{'s' if self.tls else ''}://{self.authority}{self.path}"
 
-def endpoint(config: Object, resolve: Resolve, *, plain: bool = False) -> Endpoint:
+
+async def endpoint(config: Object, resolve: Resolve, *, plain: bool = False) -> Endpoint:
     """Return where a clientConfig leads. `plain`: http URLs are taken too.
 
     Raises:
@@ -65,16 +101,16 @@ def endpoint(config: Object, resolve: Resolve, *, plain: bool = False) -> Endpoi
     ca = base64.b64decode(text(config, "caBundle")).decode(errors="replace")
     service = mapping(config, "service")
     if service:
-        port = int(service.get("port") or 443)
-        host, port = resolve(text(service, "namespace"), text(service, "name"), port)
+        asked = number(service, "port") or 443
+        host, port = await resolve(text(service, "namespace"), text(service, "name"), asked)
         name = f"{text(service, 'name')}.{text(service, 'namespace')}.svc"
-        return Endpoint(host, port, name, text(service, "path") or "/", ca)
+        return Endpoint(host, port, name, text(service, "path") or "/", f"{name}:{asked}", ca)
     url = urlsplit(text(config, "url"))
     if url.scheme != "https" and not (plain and url.scheme == "http"):
         raise Unavailable(f"the webhook's URL {text(config, 'url')!r} is not https")
     host, tls = url.hostname or "", url.scheme == "https"
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    return Endpoint(host, url.port or (443 if tls else 80), host, path, ca, tls)
+    return Endpoint(host, url.port or (443 if tls else 80), host, path, url.netloc, ca, tls)
 
 
 @lru_cache(maxsize=64)
@@ -90,12 +126,17 @@ async def post(to: Endpoint, body: Object, timeout_s: float) -> Object:
         Unavailable: there was no answer in time, or it is not 200 with an object.
     """
     try:
-        async with asyncio.timeout(timeout_s):
-            return await _post(to, _encode(body))
+        # a task of its own: the server drives requests without one, and a timeout needs one
+        return await asyncio.ensure_future(_in_time(to, _encode(body), timeout_s))
     except TimeoutError:
-        raise Unavailable(f"{to.name}:{to.port}{to.path}: no answer within {timeout_s:g} s") from None
+        raise Unavailable(f'Post "{to.url}": context deadline exceeded ({timeout_s:g} s)') from None
     except (OSError, ssl.SSLError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
-        raise Unavailable(f"{to.name}:{to.port}{to.path}: {error}") from error
+        raise Unavailable(f'Post "{to.url}": {error}') from error
+
+
+async def _in_time(to: Endpoint, body: bytes, timeout_s: float) -> Object:
+    async with asyncio.timeout(timeout_s):
+        return await _post(to, body)
 
 
 async def _post(to: Endpoint, body: bytes) -> Object:
@@ -105,7 +146,7 @@ async def _post(to: Endpoint, body: bytes) -> Object:
     )
     try:
         head = (
-            f"POST {to.path} HTTP/1.1\r\nHost: {to.name}:{to.port}\r\nContent-Type: application/json\r\n"
+            f"POST {to.path} HTTP/1.1\r\nHost: {to.authority}\r\nContent-Type: application/json\r\n"
             f"Accept: application/json\r\nConnection: close\r\nUser-Agent: sampan\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         writer.write(head.encode("ascii") + body)

@@ -27,7 +27,6 @@ from sampan.kube import rfc3339, status, stored
 from sampan.kube.apply import update as own
 from sampan.kube.fielderror import FieldError
 from sampan.kube.object import Object
-from sampan.kube.schema import structural
 from sampan.store.kv.port import CompareFailed, Item, Op
 
 ATTEMPTS = 8
@@ -121,18 +120,17 @@ class Writes:
         metadata.born(obj, uid=self._new_uid(), now=self.now(), generation=served.strategy.has_generation)
         if served.strategy.has_status:
             obj.pop("status", None)
-        _default(served, obj)
+        served.fill(obj)
         attributes = self._attributes(call, "CREATE", obj, None)
         if not objects.name(obj):  # a plugin may give a name
             raise status.invalid(resource.kind, resource.group, "", [metadata.NAMELESS])
         await self._chain.mutate(attributes)
-        _default(served, obj)
+        served.fill(obj)
         served.strategy.prepare_create(obj)
         metadata.tidy(obj)
         if faults := [*metadata.validate(served, obj), *served.strategy.validate(obj)]:
             raise status.invalid(resource.kind, resource.group, objects.name(obj), faults)
         await self._chain.validate(attributes)
-        call.warnings.extend(attributes.warnings)
         if own_fields:
             own(served.node, None, obj, call.manager, self.now(), api_version=resource.api_version)
         with _taken_back(attributes):
@@ -188,15 +186,14 @@ class Writes:
         metadata.match(call, new, old)
         metadata.carry(new, old)
         metadata.confine(served, change.subresource, new, old)
-        _default(served, new)
+        served.fill(new)
         attributes = self._attributes(call, "UPDATE", new, old, change.subresource)
         await self._chain.mutate(attributes)
-        _default(served, new)
+        served.fill(new)
         faults = _prepared(served, change.subresource, new, old)
         if faults:
             raise status.invalid(resource.kind, resource.group, objects.name(new), faults)
         await self._chain.validate(attributes)
-        call.warnings.extend(attributes.warnings)
         with _taken_back(attributes):
             return await self._keep(call, change, item, old, new)
 
@@ -260,6 +257,8 @@ class Writes:
             old=old,
             user=call.request.user,
             dry_run=call.dry_run,
+            warnings=call.warnings,
+            audit=call.request.annotations,
         )
 
 
@@ -310,10 +309,3 @@ def _same(new: Object, item: Item) -> bool:
 
 def _copy(obj: Object) -> Object:
     return msgspec.json.decode(msgspec.json.encode(obj), type=Object)
-
-
-def _default(served: Served, obj: Object) -> None:
-    if served.dynamic and served.node is not None:
-        structural.prune(served.node, obj)
-        structural.default(served.node, obj)
-    served.strategy.default(obj)

@@ -51,6 +51,7 @@ class Audit:
             event["annotations"] = {
                 "authorization.k8s.io/decision": "allow" if served.decision.allowed else "forbid",
                 "authorization.k8s.io/reason": served.decision.reason,
+                **served.request.annotations,
             }
         self._write(_encode(event))
 

@@ -1,0 +1,1 @@
+"""Dynamic admission: webhooks, and policies in CEL and in Python."""
