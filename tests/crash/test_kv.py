@@ -30,7 +30,8 @@ def written(path, prefix, *, seconds=0.0, crash="", wrapped=()):
         time.sleep(seconds)
         child.kill()
     text = first + child.stdout.read()
-    lines = [line.split() for line in text.splitlines() if line.count(" ") == 2]
+    # a death may cut the last line short
+    lines = [line.split() for line in text.splitlines(keepends=True) if line.endswith("\n")]
     return [(key, value, int(revision)) for key, value, revision in lines], child.wait()
 
 

@@ -116,6 +116,8 @@ def test_a_dead_daemon_is_compared_by_its_database(daemon, container):
     assert not take(daemon.where).alive
     assert differing(daemon) == {}
     kill(pid)
+    while os.path.exists(f"/proc/{pid}"):  # its monitor buries it
+        time.sleep(0.01)
     ledger = take(daemon.where, wait_s=0.5)
     missing = {row.kind: row.missing for row in ledger.difference()}
     assert missing["process"] == (f"{other[:12]} {pid}",)
