@@ -35,8 +35,6 @@ from sampan.api.kube.authn import Authentication, StaticTokens, TokenSource
 from sampan.api.kube.authz import MASTERS, AnyOf, Rbac
 from sampan.api.kube.bootstrap_tokens import BootstrapTokens
 from sampan.api.kube.crds import CustomResources
-from sampan.api.kube.dynamic.matcher import Matcher
-from sampan.api.kube.dynamic.webhooks import Hooks, MutatingWebhooks, ValidatingWebhooks
 from sampan.api.kube.http.server import Server
 from sampan.api.kube.local import LocalClient
 from sampan.api.kube.metadata import SUFFIX_ALPHABET, SUFFIX_LENGTH
@@ -62,12 +60,12 @@ from sampan.api.kube.served import Registry
 from sampan.api.kube.server import ApiServer, Randomness, build, registry
 from sampan.api.kube.tokens import AccountTokens
 from sampan.api.kube.view import View
-from sampan.api.kube.webhook import Resolve, ServiceLookup
+from sampan.api.kube.webhook import ServiceLookup
 from sampan.base import log
 from sampan.base.clock import Clock, SystemClock
 from sampan.base.errors import Conflict, InvalidArgument, SampanError, Unavailable
 from sampan.client.port import Ref
-from sampan.cmd import bootstrap_objects, pki
+from sampan.cmd import bootstrap_objects, dynamic, pki
 from sampan.cmd.sealing import reseal
 from sampan.control.cluster_roles import ClusterRoleAggregation
 from sampan.control.controller import Controller
@@ -162,12 +160,10 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     authentication = Authentication(
         [*sources, *_providers(settings.directory, clock)], authorizer, clock, tokens.audiences
     )
-    matcher = Matcher(served, views["namespaces"], records)
-    dynamic = _dynamic(views, matcher, authorizer, services, randomness.uid)
     chain = Chain(
         [
             *_plugins(views, records, served, authorizer),
-            *dynamic,
+            *dynamic.plugins(views, records, served, authorizer, services, randomness.uid),
             ResourceQuotaAdmission(quotas),
             nodes,
             RbacEscalation(roles, authorizer, records),
@@ -212,8 +208,7 @@ _VIEWED = {
     "clusterroles": "rbac.authorization.k8s.io",
     "rolebindings": "rbac.authorization.k8s.io",
     "clusterrolebindings": "rbac.authorization.k8s.io",
-    "mutatingwebhookconfigurations": "admissionregistration.k8s.io",
-    "validatingwebhookconfigurations": "admissionregistration.k8s.io",
+    **dynamic.VIEWED,
 }
 """Plural -> group of what is looked at on every request."""
 
@@ -248,20 +243,6 @@ def _plugins(views: Mapping[str, View], records: Records, served: Registry, auth
         RuntimeClassAdmission(*by_name("runtimeclasses")),
         CertificateAdmission(authorizer),
         ServiceAddresses(views["services"], SERVICE_CIDR, secrets.randbelow),
-    ]
-
-
-def _dynamic(
-    views: Mapping[str, View], matcher: Matcher, authorizer: Authorizer, services: Resolve, new_uid: Callable[[], str]
-) -> list[Plugin]:
-    """Return what others put between the server's own plugins and its quotas, in its order."""
-
-    def hooks(plural: str) -> Hooks:
-        return Hooks(views[plural], matcher, authorizer, services, new_uid)
-
-    return [
-        MutatingWebhooks(hooks("mutatingwebhookconfigurations")),
-        ValidatingWebhooks(hooks("validatingwebhookconfigurations")),
     ]
 
 

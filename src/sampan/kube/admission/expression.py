@@ -5,10 +5,12 @@ Spec: Kubernetes documentation, "Validating Admission Policy", "Matching request
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sampan.kube.admission.ask import Matched, request
+from sampan.kube.cel import library
 from sampan.kube.cel.fault import CelError, Exhausted, Fault
 from sampan.kube.cel.frame import Frame
 from sampan.kube.cel.program import STEPS, Program
@@ -19,7 +21,7 @@ from sampan.kube.object import Object
 CONDITION_VARIABLES = frozenset({"object", "oldObject", "request", "authorizer"})
 POLICY_VARIABLES = CONDITION_VARIABLES | {"namespaceObject", "params"}
 BODY_VARIABLES = POLICY_VARIABLES | {"variables"}
-BUDGET = 10 * STEPS
+BUDGET = 4 * STEPS
 """Steps that all expressions of one policy may take for one write and one parameter object."""
 CONDITION_BUDGET = BUDGET // 4
 """The same of all match conditions of one webhook or policy."""
@@ -44,6 +46,8 @@ class Budget:
         given = frame.left
         try:
             return program.run(frame)
+        except Exhausted as error:
+            raise Exhausted(EXHAUSTED if given < STEPS else str(error)) from None
         finally:
             self.left -= given - max(frame.left, 0) + 1
 
@@ -55,15 +59,20 @@ class Variables(Native):
 
     def __init__(self, said: Iterable[tuple[str, str]], values: Mapping[str, Any], budget: Budget) -> None:
         """`said`: name and expression. `values`: what the expressions see; `variables` is added to it."""
+        self._said = list(said)
         self._values = {**values, "variables": self}
         self._budget = budget
         self._known: dict[str, Any] = {}
-        self.fields = {name: self._reader(name, text) for name, text in said}
+        self.fields = {name: self._reader(name, text) for name, text in self._said}
 
     @property
     def values(self) -> Mapping[str, Any]:
         """Return all that expressions of this policy see."""
         return self._values
+
+    def about(self, obj: Object) -> Variables:
+        """Return the same with another `object`, evaluated anew."""
+        return Variables(self._said, {**self._values, "object": obj}, self._budget)
 
     def _reader(self, name: str, text: str) -> Callable[[Any], Any]:
         def read(_: Any) -> Any:
@@ -92,6 +101,23 @@ def compiled_here(text: str, variables: frozenset[str]) -> Program:
         return compiled(text, variables)
     except CelError as error:
         raise Fault(f"compilation failed: {error}") from None
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it.
+
+    Raises:
+        Fault: it is nothing of that kind.
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if value is None or isinstance(value, (str, bool, float)):
+        return value
+    return int(value) if isinstance(value, int) else library.to_string(value)
 
 
 def seen(matched: Matched, authorizer: Native, **more: Any) -> dict[str, Any]:

@@ -298,6 +298,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "base64.decode": lambda value: base64.b64decode(value + "=" * (-len(value) % 4), validate=True),
     "strings.quote": strings.quote,
     "lists.range": lists.range_,
+    "jsonpatch.escapeKey": lambda key: key.replace("~", "~0").replace("/", "~1"),
     **QUANTITY_FUNCTIONS,
     **URL_FUNCTIONS,
     **ADDRESS_FUNCTIONS,

@@ -1,4 +1,4 @@
-"""Policies in CEL and their bindings. Expressions are compiled where they are run (`kube/cel/`), not here.
+"""Policies in CEL and their bindings.
 
 Spec: admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy, MutatingAdmissionPolicy; Kubernetes documentation of both.
 """
@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from sampan.kube.admission.expression import BODY_VARIABLES, CONDITION_VARIABLES
 from sampan.kube.fielderror import FieldError, forbidden, invalid, not_supported, required
 from sampan.kube.kinds import admissionrule, check, names
 from sampan.kube.object import Object, at, name
@@ -56,12 +57,18 @@ def _policy(own: Callable[[Object, Object], Iterator[FieldError]]) -> Validate:
             faults += _match_resources("spec.matchConstraints", spec["matchConstraints"])
             if not items(spec, "matchConstraints", "resourceRules"):
                 faults.append(required("spec.matchConstraints.resourceRules"))
-        faults += admissionrule.match_conditions("spec.matchConditions", items(spec, "matchConditions"))
+        seen = _seen(spec, CONDITION_VARIABLES | {"namespaceObject"})
+        faults += admissionrule.match_conditions("spec.matchConditions", items(spec, "matchConditions"), seen)
         for index, variable in enumerate(items(spec, "variables")):
-            faults += _variable(f"spec.variables[{index}]", variable)
+            faults += _variable(f"spec.variables[{index}]", variable, _seen(spec, BODY_VARIABLES))
         return [*faults, *own(obj, spec)]
 
     return validate
+
+
+def _seen(spec: Object, variables: frozenset[str]) -> frozenset[str]:
+    """Return the variables of a policy's expressions: no `params` where it takes none."""
+    return variables | {"params"} if spec.get("paramKind") is not None else variables - {"params"}
 
 
 def _param_kind(path: str, kind: Any) -> Iterator[FieldError]:
@@ -93,39 +100,46 @@ def _match_resources(path: str, resources: Any) -> Iterator[FieldError]:
             yield from admissionrule.rule(where, rule)
 
 
-def _variable(path: str, variable: Object) -> Iterator[FieldError]:
+def _variable(path: str, variable: Object, seen: frozenset[str]) -> Iterator[FieldError]:
     name_ = text(variable, "name").strip()
     if not name_:
         yield required(f"{path}.name", "name is not specified")
     elif not _IDENTIFIER.fullmatch(name_) or name_ in _RESERVED:
         yield invalid(f"{path}.name", name_, "name is not a valid CEL identifier")
-    if not text(variable, "expression").strip():
-        yield required(f"{path}.expression", "expression is not specified")
+    yield from _expression(f"{path}.expression", text(variable, "expression"), seen)
+
+
+def _expression(path: str, said: str, seen: frozenset[str]) -> Iterator[FieldError]:
+    if said.strip():
+        yield from admissionrule.expression(path, said, seen)
+    else:
+        yield required(path, f"{path.rpartition('.')[2]} is not specified")
 
 
 def _validations(obj: Object, spec: Object) -> Iterator[FieldError]:
     validations, annotations = items(spec, "validations"), items(spec, "auditAnnotations")
+    seen = _seen(spec, BODY_VARIABLES)
     if not validations and not annotations:
         for field in ("validations", "auditAnnotations"):
             yield required(f"spec.{field}", "validations or auditAnnotations must contain at least one item")
     for index, validation in enumerate(validations):
-        yield from _validation(f"spec.validations[{index}]", validation)
+        yield from _validation(f"spec.validations[{index}]", validation, seen)
     if len(annotations) > _AUDIT_ANNOTATIONS:
         why = f"must not have more than {_AUDIT_ANNOTATIONS} auditAnnotations"
         yield invalid("spec.auditAnnotations", annotations, why)
     for index, annotation in enumerate(annotations):
         path, key = f"spec.auditAnnotations[{index}]", text(annotation, "key")
         yield from check.name(f"{path}.key", f"{name(obj)}/{key}", names.qualified_name)
-        if not text(annotation, "valueExpression").strip():
-            yield required(f"{path}.valueExpression", "valueExpression is not specified")
+        yield from _expression(f"{path}.valueExpression", text(annotation, "valueExpression"), seen)
     yield from check.unique("spec.auditAnnotations", [text(each, "key") for each in annotations], "key")
 
 
-def _validation(path: str, validation: Object) -> Iterator[FieldError]:
+def _validation(path: str, validation: Object, seen: frozenset[str]) -> Iterator[FieldError]:
     message, expression = text(validation, "message"), text(validation, "messageExpression")
-    if not text(validation, "expression").strip():
-        yield required(f"{path}.expression", "expression is not specified")
-    if expression and not expression.strip():
+    yield from _expression(f"{path}.expression", text(validation, "expression"), seen)
+    if expression.strip():
+        yield from _expression(f"{path}.messageExpression", expression, seen)
+    elif expression:
         yield invalid(f"{path}.messageExpression", expression, "must be non-empty if specified")
     if message and not message.strip():
         yield invalid(f"{path}.message", message, "message must be non-empty if specified")
@@ -139,7 +153,7 @@ def _mutations(obj: Object, spec: Object) -> Iterator[FieldError]:
     if not mutations:
         yield required("spec.mutations", "mutations must contain at least one item")
     for index, mutation in enumerate(mutations):
-        yield from _mutation(f"spec.mutations[{index}]", mutation)
+        yield from _mutation(f"spec.mutations[{index}]", mutation, _seen(spec, BODY_VARIABLES))
     if not text(spec, "reinvocationPolicy"):
         yield required("spec.reinvocationPolicy")
     else:
@@ -150,7 +164,7 @@ def _mutations(obj: Object, spec: Object) -> Iterator[FieldError]:
             yield not_supported(path, "DELETE", ("*", "CONNECT", "CREATE", "UPDATE"))
 
 
-def _mutation(path: str, mutation: Object) -> Iterator[FieldError]:
+def _mutation(path: str, mutation: Object, seen: frozenset[str]) -> Iterator[FieldError]:
     kind = text(mutation, "patchType")
     field = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}.get(kind)
     if not kind:
@@ -159,8 +173,8 @@ def _mutation(path: str, mutation: Object) -> Iterator[FieldError]:
         yield not_supported(f"{path}.patchType", kind, ("ApplyConfiguration", "JSONPatch"))
     elif mutation.get(field) is None:
         yield required(f"{path}.{field}")
-    elif not text(mutation, field, "expression").strip():
-        yield required(f"{path}.{field}.expression", "expression is not specified")
+    else:
+        yield from _expression(f"{path}.{field}.expression", text(mutation, field, "expression"), seen)
 
 
 # --- bindings ---------------------------------------------------------------------------------------------------------

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from sampan.kube.admission.expression import CONDITION_VARIABLES
+from sampan.kube.cel.fault import CelError
+from sampan.kube.cel.program import compile as compiled
 from sampan.kube.fielderror import FieldError, invalid, required, too_many
 from sampan.kube.kinds import check, names
 from sampan.kube.object import Object
@@ -83,11 +86,23 @@ def _resources(path: str, resources: list[str]) -> Iterator[FieldError]:
         yield invalid(path, resources, why)
 
 
-def match_conditions(path: str, conditions: list[Object]) -> Iterator[FieldError]:
+def expression(path: str, said: str, variables: frozenset[str]) -> Iterator[FieldError]:
+    """Yield what is wrong with an expression in CEL that is not empty."""
+    try:
+        compiled(said, variables)
+    except CelError as error:
+        yield invalid(path, said, f"compilation failed: {error}")
+
+
+def match_conditions(
+    path: str, conditions: list[Object], variables: frozenset[str] = CONDITION_VARIABLES
+) -> Iterator[FieldError]:
     if len(conditions) > _CONDITIONS:
         yield too_many(path, len(conditions), _CONDITIONS)
     for index, condition in enumerate(conditions):
         if not text(condition, "expression").strip():
             yield required(f"{path}[{index}].expression")
+        else:
+            yield from expression(f"{path}[{index}].expression", text(condition, "expression"), variables)
         yield from check.required_name(f"{path}[{index}].name", text(condition, "name"), names.qualified_name)
     yield from check.unique(path, [text(condition, "name") for condition in conditions], "name")

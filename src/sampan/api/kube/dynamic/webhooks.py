@@ -17,6 +17,7 @@ from sampan.api.kube.access import Authorizer
 from sampan.api.kube.admission import Attributes
 from sampan.api.kube.dynamic.authorizer import Asking
 from sampan.api.kube.dynamic.matcher import Matcher
+from sampan.api.kube.dynamic.reinvocation import Rounds
 from sampan.api.kube.view import View
 from sampan.base import log
 from sampan.base.errors import SampanError
@@ -156,22 +157,18 @@ class MutatingWebhooks:
         hooks = self._hooks.all()
         if not hooks or (ask := self._hooks.matcher.ask(attributes)) is None:
             return
-        done: _Done = attributes.memory.setdefault(self.name, _Done())
-        if attributes.again and done.last != _encode(attributes.object):
-            done.changed()
+        rounds = Rounds.of(attributes, self.name)
         for place, hook in enumerate(hooks):
-            if attributes.again and hook.uid not in done.due:
+            if rounds.skips(attributes, hook.uid):
                 continue
             if (matched := await self._hooks.about(hook, ask, attributes)) is None:
                 continue
             changed = await self._one(hook, matched, attributes, place)
             if changed:
-                attributes.repeat = True
-                done.changed()
                 ask = self._hooks.matcher.ask(attributes) or ask
-            if text(hook.said, "reinvocationPolicy") == "IfNeeded":
-                done.asked.add(hook.uid)
-        done.last = _encode(attributes.object)
+            again = text(hook.said, "reinvocationPolicy") == "IfNeeded"
+            rounds.tell(attributes, hook.uid, changed=changed, again=again)
+        rounds.end(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         pass
@@ -207,20 +204,6 @@ class MutatingWebhooks:
         if not isinstance(changed, dict):
             raise Failed("its patch leaves no object")
         return await self._hooks.matcher.take(attributes, matched, changed)
-
-
-class _Done:
-    """Who was asked about a write, and who has to be asked again."""
-
-    def __init__(self) -> None:
-        self.asked: set[str] = set()
-        self.due: set[str] = set()
-        self.last = b""
-
-    def changed(self) -> None:
-        """Ask all again that were asked before this, and want to be."""
-        self.due |= self.asked
-        self.asked.clear()
 
 
 class ValidatingWebhooks:

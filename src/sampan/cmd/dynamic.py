@@ -1,0 +1,56 @@
+"""Dynamic admission, put together: what others put between the server's own plugins and its quotas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sampan.api.kube.access import Authorizer
+from sampan.api.kube.admission import Plugin
+from sampan.api.kube.dynamic.matcher import Matcher
+from sampan.api.kube.dynamic.mutating_policies import MutatingPolicies
+from sampan.api.kube.dynamic.policies import Parameters, Policies
+from sampan.api.kube.dynamic.validating_policies import ValidatingPolicies
+from sampan.api.kube.dynamic.webhooks import Hooks, MutatingWebhooks, ValidatingWebhooks
+from sampan.api.kube.records import Records
+from sampan.api.kube.served import Registry
+from sampan.api.kube.view import View
+from sampan.api.kube.webhook import Resolve
+
+VIEWED = dict.fromkeys(
+    (
+        "mutatingwebhookconfigurations",
+        "validatingwebhookconfigurations",
+        "mutatingadmissionpolicies",
+        "mutatingadmissionpolicybindings",
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
+    ),
+    "admissionregistration.k8s.io",
+)
+"""Plural -> group of what is looked at on every write."""
+
+
+def plugins(
+    views: Mapping[str, View],
+    records: Records,
+    served: Registry,
+    authorizer: Authorizer,
+    services: Resolve,
+    new_uid: Callable[[], str],
+) -> list[Plugin]:
+    """Return the plugins in their order: what changes comes before what only refuses."""
+    matcher, parameters = Matcher(served, views["namespaces"], records), Parameters(served, records)
+
+    def hooks(plural: str) -> Hooks:
+        return Hooks(views[plural], matcher, authorizer, services, new_uid)
+
+    def policies(kind: str) -> Policies:
+        kept, bindings = views[f"{kind}admissionpolicies"], views[f"{kind}admissionpolicybindings"]
+        return Policies(kept, bindings, matcher, authorizer, parameters)
+
+    return [
+        MutatingPolicies(policies("mutating")),
+        MutatingWebhooks(hooks("mutatingwebhookconfigurations")),
+        ValidatingPolicies(policies("validating")),
+        ValidatingWebhooks(hooks("validatingwebhookconfigurations")),
+    ]
