@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from sampan.base.errors import InvalidArgument
 
@@ -31,17 +31,20 @@ def parse(url: str) -> Address:
     Raises:
         InvalidArgument: it says something else.
     """
-    parts = urlsplit(url)
-    if parts.scheme != "etcd":
+    scheme, _, rest = url.partition("://")
+    if scheme != "etcd":
         raise InvalidArgument(f"--store {url}: {_FORM}")
-    endpoints = tuple(parts.netloc.split(","))
+    rest, _, query = rest.partition("?")
+    members, _, path = rest.partition("/")
+    endpoints = tuple(members.split(","))
     for endpoint in endpoints:
         host, _, port = endpoint.rpartition(":")
         if not host or "@" in host or not port.isdecimal() or int(port) > 65535:
             raise InvalidArgument(f"--store {url}: {endpoint!r} is not HOST:PORT; {_FORM}")
-    files = dict(parse_qsl(parts.query, keep_blank_values=True))
+    files = dict(parse_qsl(query, keep_blank_values=True))
     if unknown := sorted(set(files) - {"cacert", "cert", "key"}):
         raise InvalidArgument(f"--store {url}: unknown {', '.join(unknown)}; {_FORM}")
     if ("cert" in files) != ("key" in files) or ("cert" in files and "cacert" not in files):
         raise InvalidArgument(f"--store {url}: a client certificate needs cacert, cert and key together")
-    return Address(endpoints, parts.path.rstrip("/") or PREFIX, **files)
+    path = path.strip("/")
+    return Address(endpoints, f"/{path}" if path else PREFIX, **files)

@@ -71,13 +71,14 @@ class Follower:
         pause_s, lost = _FIRST_PAUSE_S, False
         while True:
             try:
-                async for response in self._responses("/", self.told, lambda: self._seen):
-                    if lost:
-                        _log.info("etcd is back: watches go on after revision %d", self.told)
-                    pause_s, lost = _FIRST_PAUSE_S, False
-                    self._take(response)
+                async with contextlib.aclosing(self._responses("/", self.told, lambda: self._seen)) as responses:
+                    async for response in responses:
+                        if lost:
+                            _log.info("etcd is back: watches go on after revision %d", self.told)
+                        pause_s, lost = _FIRST_PAUSE_S, False
+                        self._take(response)
             except Compacted as error:
-                self._restart(error, error.revision - 1)
+                self._restart(error, error.revision)
             except Unavailable as error:
                 if not lost:
                     _log.warning("watches wait: %s", error)
@@ -86,13 +87,14 @@ class Follower:
                 pause_s = min(_LAST_PAUSE_S, pause_s * 2)
 
     def _take(self, response: Any) -> None:
+        """Raises: Compacted, an older state was restored meanwhile."""
         if response.created:
-            if response.header.revision < self.told:
-                _log.critical("etcd is at revision %d and was at %d: an older state was restored",
-                              response.header.revision, self.told)  # fmt: skip
-                self._seen = response.header.revision
-                self._restart(Compacted(response.header.revision), response.header.revision)
-            self.see(response.header.revision)
+            now = response.header.revision
+            if now < self.told:
+                _log.critical("etcd is at revision %d and was at %d: an older state was restored", now, self.told)
+                self._seen = now
+                raise Compacted(now)
+            self.see(now)
             return
         if not response.events:
             self._tell([], response.header.revision)
