@@ -63,25 +63,29 @@ class Remote:
             to = await webhook.endpoint(mapping(self._hook, "clientConfig"), self._resolve)
             answer = await webhook.post(to, review, CONVERSION_S)
         except SampanError as error:
-            raise self._failed(str(error)) from error
-        converted = iter(self._checked(mapping(answer, "response"), asked, foreign, wanted))
+            raise _failed(foreign, str(error)) from error
+        converted = iter(_checked(mapping(answer, "response"), asked, foreign, wanted))
         return [obj if obj.get("apiVersion") == wanted else next(converted) for obj in found]
 
-    def _checked(self, response: Object, asked: str, given: list[Object], wanted: str) -> list[Object]:
-        made: Any = response.get("convertedObjects")
-        if text(response, "result", "status") != "Success":
-            raise self._failed(text(response, "result", "message") or "it did not succeed")
-        if response.get("uid") != asked or not isinstance(made, list) or len(made) != len(given):
-            raise self._failed("it returned other objects than were asked for")
-        for before, after in zip(given, made, strict=True):
-            if not isinstance(after, dict) or after.get("apiVersion") != wanted or after.get("kind") != before["kind"]:
-                raise self._failed(f"it returned an object that is no {before['kind']} of {wanted}")
-            meta, kept = objects.metadata(after), before["metadata"]
-            after["metadata"] = {
-                **kept,
-                **{key: meta[key] for key in ("labels", "annotations") if key in meta},
-            }
-        return made
 
-    def _failed(self, why: str) -> refusals.ApiError:
-        return refusals.internal(f"conversion webhook for {self._stored} failed: {why}")
+def _checked(response: Object, asked: str, given: list[Object], wanted: str) -> list[Object]:
+    made: Any = response.get("convertedObjects")
+    if text(response, "result", "status") != "Success":
+        raise _failed(given, text(response, "result", "message") or "it did not succeed")
+    if response.get("uid") != asked or not isinstance(made, list) or len(made) != len(given):
+        raise _failed(given, "it returned other objects than were asked for")
+    for before, after in zip(given, made, strict=True):
+        if not isinstance(after, dict) or after.get("apiVersion") != wanted or after.get("kind") != before["kind"]:
+            raise _failed(given, f"it returned an object that is no {before['kind']} of {wanted}")
+        meta, kept = objects.metadata(after), before["metadata"]
+        after["metadata"] = {
+            **kept,
+            **{key: meta[key] for key in ("labels", "annotations") if key in meta},
+        }
+    return made
+
+
+def _failed(given: list[Object], why: str) -> refusals.ApiError:
+    return refusals.internal(
+        f"conversion webhook for {given[0].get('apiVersion')}, Kind={given[0].get('kind')} failed: {why}"
+    )
