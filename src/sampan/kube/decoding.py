@@ -16,7 +16,8 @@ from sampan.kube.object import Object
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 MOST_BYTES = 3 * 1024 * 1024
-MOST_DEPTH = 500
+MOST_DEPTH = 200
+"""How deep an object may be nested: deeper than any definition of a custom resource, and all that walks it gets to its end."""
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _SPACED = re.compile(rb'"\s+:')
 
@@ -45,7 +46,9 @@ def decode(body: bytes, content_type: str, *, strict_duplicates: bool) -> Decode
     if media == JSON:
         return _json(body, strict_duplicates=strict_duplicates)
     if media == PROTOBUF:
-        return Decoded(protobuf.decode(body), [])
+        obj = protobuf.decode(body)
+        shallow(obj)
+        return Decoded(obj, [])
     if media in (YAML, "application/apply-patch+yaml", "text/yaml"):
         try:
             return Decoded(*yaml.load(body))
@@ -59,6 +62,8 @@ def decode(body: bytes, content_type: str, *, strict_duplicates: bool) -> Decode
 def _json(body: bytes, *, strict_duplicates: bool) -> Decoded:
     try:
         obj = _decode(body)
+        if body.count(b"{") + body.count(b"[") > MOST_DEPTH:
+            shallow(obj)
         if not strict_duplicates:
             return Decoded(obj, [])
         # Every field has one `":`, and strings may have more; so equal counts mean that none was given twice.
@@ -71,6 +76,26 @@ def _json(body: bytes, *, strict_duplicates: bool) -> Decoded:
         ) from error
     except RecursionError as error:
         raise status.bad_request("json parse error: the object is nested too deeply") from error
+
+
+def shallow(value: Any) -> None:
+    """Refuse what is nested too deeply.
+
+    Raises:
+        ApiError: 400
+    """
+    level = [value]
+    for _ in range(MOST_DEPTH + 1):
+        inner: list[Any] = []
+        for item in level:
+            if type(item) is dict:
+                inner += item.values()
+            elif type(item) is list:
+                inner += item
+        if not inner:
+            return
+        level = inner
+    raise status.bad_request("json parse error: the object is nested too deeply")
 
 
 def _fields(value: Any) -> int:

@@ -7,13 +7,17 @@ from datetime import UTC, datetime
 
 def render(seconds: int) -> str:
     """Return seconds since the epoch as `2026-01-02T03:04:05Z`."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{_moment(seconds)}Z"
 
 
 def render_micro(microseconds: int) -> str:
     """Return microseconds since the epoch as `2026-01-02T03:04:05.000006Z`."""
     seconds, micro = divmod(microseconds, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{micro:06}Z"
+    return f"{_moment(seconds)}.{micro:06}Z"
+
+
+def _moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
 
 
 def parse(text: str) -> float:

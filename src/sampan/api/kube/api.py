@@ -25,6 +25,8 @@ from sampan.base.errors import DataLoss, Exhausted, InvalidArgument, SampanError
 from sampan.kube import selector, status
 from sampan.store.kv.port import FutureRevision
 
+_EVERYWHERE = ("list", "watch")
+"""What can be done to all namespaces at once."""
 _NAMED = ("get", "update", "patch", "delete")
 """Verbs on one object; the others are on a collection. A watch may be on either."""
 
@@ -133,6 +135,8 @@ class Api:
         if not verb or (not target.subresource and verb not in served.resource.verbs):
             raise status.method_not_allowed()
         if verb != "watch" and not target.subresource and bool(target.name) is not (verb in _NAMED):
+            raise status.method_not_allowed()
+        if served.resource.namespaced and not target.namespace and not target.name and verb not in _EVERYWHERE:
             raise status.method_not_allowed()
         if target.name and not target.namespace and served.resource.namespaced:
             raise status.ApiError(404, "NotFound", "the server could not find the requested resource")

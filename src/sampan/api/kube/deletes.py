@@ -36,6 +36,7 @@ class Options(msgspec.Struct, rename="camel"):
     propagation_policy: str = ""
     orphan_dependents: bool | None = None
     preconditions: Preconditions = msgspec.field(default_factory=Preconditions)
+    dry_run: list[str] = []
 
     @property
     def policy(self) -> str:
@@ -163,7 +164,7 @@ class Deletes:
 
 
 def options(call: Call) -> Options:
-    """Return the options of a deletion: the body's, else the query's.
+    """Return the options of a deletion: the body's, else the query's. A dry run that the body asks for is the call's.
 
     Raises:
         ApiError: 400, 422
@@ -176,6 +177,8 @@ def options(call: Call) -> Options:
             found = msgspec.convert(body, Options)
         except msgspec.ValidationError as error:
             raise status.bad_request(f"DeleteOptions cannot be read: {error}") from error
+        if found.dry_run:
+            call.request.parameters["dryRun"] = found.dry_run
     request = call.request
     if (text := request.parameter("gracePeriodSeconds")) and found.grace_period_seconds is None:
         if not text.lstrip("-").isdecimal():

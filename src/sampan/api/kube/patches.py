@@ -69,7 +69,10 @@ class Patches:
             )
 
         async def make(live: Object) -> Object:
-            return self._checked(call, change(live))
+            new = change(live)
+            if media == JSON_PATCH:  # its operations can nest what they find
+                decoding.shallow(new)
+            return self._checked(call, new)
 
         return make
 
@@ -103,9 +106,10 @@ class Patches:
         if decoded.duplicates and call.validation == "Strict":
             raise status.bad_request(f"strict decoding error: {', '.join(decoded.duplicates)}")
         served, body = call.served, msgspec.json.encode(config)
+        _typed(call, msgspec.json.decode(body, type=Object))
 
         def applied(live: Object | None) -> Object:
-            return apply(
+            merged = apply(
                 served.node,
                 live,
                 msgspec.json.decode(body, type=Object),
@@ -116,6 +120,8 @@ class Patches:
                 api_version=served.resource.api_version,
                 ignored=("status",) if served.strategy.has_status and not subresource else (),
             )
+            _typed(call, merged)
+            return merged
 
         async def make(live: Object) -> Object:
             return applied(live)
@@ -139,6 +145,16 @@ def _patch_of(body: bytes) -> Object:
     return decoding.decode(
         body, decoding.YAML if body[:1] not in (b"{", b" ") else decoding.JSON, strict_duplicates=False
     ).object
+
+
+def _typed(call: Call, obj: Object) -> None:
+    """Refuse a configuration whose values are of other types than their fields; bring the others into their canonical form."""
+    resource = call.served.resource
+    try:
+        bodies.unknown_fields(call.served, obj)
+    except check.WrongType as error:
+        about = f"{call.target.namespace}/{call.target.name}; {resource.api_version}, Kind={resource.kind}"
+        raise status.bad_request(f"failed to create typed patch object ({about}): {error}") from error
 
 
 def _unknown(call: Call, new: Object) -> list[str]:

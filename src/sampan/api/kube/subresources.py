@@ -29,7 +29,7 @@ from sampan.kube.object import Object
 from sampan.kube.patch import json as json_patch
 from sampan.kube.patch import merge as merge_patch
 from sampan.kube.resource import Resource, Subresource
-from sampan.kube.schema import builtin
+from sampan.kube.schema import builtin, check
 
 Virtual = Callable[[Call, Object], Awaitable[Object]]
 """A resource or subresource that keeps nothing: the body in, the answer out (TokenReview, TokenRequest …)."""
@@ -144,22 +144,28 @@ class Subresources:
             change = lambda current: merge_patch.apply(current, merged)  # noqa: E731
 
         async def make(live: Object) -> Object:
-            wanted = change(scale.to_scale(live, paths))
+            wanted = _scale_of(change(scale.to_scale(live, paths)))
             if objects.resource_version(wanted) not in ("", "0", objects.resource_version(live)):
                 raise call.conflict()
             return scale.from_scale(live, wanted, paths)
 
         return make
 
+    def _body(self, call: Call) -> Object:
+        """Return a subresource's body, checked against the schema of its kind."""
+        parts = call.served.resource.subresources
+        [found] = (part for part in parts if part.name == call.target.subresource)
+        return bodies.decode(msgspec.structs.replace(call, served=_of_bodies(found)))
+
     # --- pods ---------------------------------------------------------------------------------------------------------
 
     async def _bind(self, call: Call) -> Response:
         """Give a pod its node. Binds own no fields: the scheduler writes many of them."""
-        body = decoding.decode(call.request.body, call.request.headers.get("content-type", ""), strict_duplicates=False)
-        node = objects.at(body.object, "target", "name")
+        body = self._body(call)
+        node = objects.at(body, "target", "name")
         if not isinstance(node, str) or not node:
             raise status.invalid("Binding", "", call.target.name, [required("target.name")])
-        return await self.bind(call, node, objects.annotations(body.object))
+        return await self.bind(call, node, objects.annotations(body))
 
     async def bind(self, call: Call, node: str, annotations: Mapping[str, str]) -> Response:
         """Set a pod's node, once.
@@ -191,22 +197,20 @@ class Subresources:
 
     async def _evict(self, call: Call) -> Response:
         """Delete a pod where its disruption budgets allow it. Spec: policy/v1 Eviction."""
-        media = call.request.headers.get("content-type", "")
-        body = decoding.decode(call.request.body, media, strict_duplicates=False).object
-        wanted = body.get("deleteOptions") or {}
-        resource = call.served.resource
-        pod = await self._records.get(resource, call.target.namespace, call.target.name)
-        if pod is None:
-            raise call.not_found()
-        if objects.at(pod, "status", "phase") not in ("Succeeded", "Failed", "Pending") and not objects.deleting(pod):
-            await self._spend_budget(call, pod)
+        wanted = self._body(call).get("deleteOptions") or {}
         request = msgspec.structs.replace(
             call.request,
             body=msgspec.json.encode(wanted) if wanted else b"",
             headers={"content-type": "application/json"},
         )
         one = msgspec.structs.replace(call, request=request)
-        await self._deletes.remove(one, options(one))
+        chosen = options(one)
+        pod = await self._records.get(call.served.resource, call.target.namespace, call.target.name)
+        if pod is None:
+            raise call.not_found()
+        if objects.at(pod, "status", "phase") not in ("Succeeded", "Failed", "Pending") and not objects.deleting(pod):
+            await self._spend_budget(one, pod)
+        await self._deletes.remove(one, chosen)
         return json(status.success(code=201), 201)
 
     async def _spend_budget(self, call: Call, pod: Object) -> None:
@@ -234,9 +238,22 @@ class Subresources:
 @lru_cache(maxsize=16)
 def _of_bodies(part: Subresource) -> Served:
     """Return the kind of a subresource's bodies as if it were served by itself."""
-    definition = f"io.k8s.api.{part.group.partition('.')[0]}.{part.version}.{part.kind}"
-    resource = Resource(part.group, part.version, part.name, part.kind, definition=definition)
+    version = part.version or "v1"
+    definition = f"io.k8s.api.{part.group.partition('.')[0] or 'core'}.{version}.{part.kind}"
+    resource = Resource(part.group, version, part.name, part.kind, definition=definition)
     return Served(resource, catalog.strategy(resource), builtin.find(definition))
+
+
+def _scale_of(wanted: object) -> Object:
+    """Return what a body asks for as a Scale, checked against its schema."""
+    refused = 'Scale in version "v1" cannot be handled as a Scale: '
+    if not isinstance(wanted, dict):
+        raise status.bad_request(f"{refused}it is no object")
+    try:
+        check.check(builtin.definition("io.k8s.api.autoscaling.v1.Scale"), wanted)
+    except check.WrongType as error:
+        raise status.bad_request(f"{refused}{error}") from error
+    return wanted
 
 
 def _disrupted(budget: Object) -> status.ApiError:

@@ -69,7 +69,10 @@ def _write(document: _Document, operation: Operation) -> None:
     raw = bytes(operation.value)
     if not raw:
         raise _refused(f"{operation.op} operation does not apply: value is missing")
-    value = msgspec.json.decode(raw)
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise status.bad_request(f"error decoding patch: {error}") from error
     if operation.op == "add":
         document.add(operation.path, value, "add")
     elif operation.op == "replace":
@@ -117,6 +120,8 @@ class _Document:
 
     def remove(self, path: str, op: str) -> None:
         parent, key = self._opened(path, op)
+        if parent is self.root:
+            raise _missing(path, op)
         if isinstance(parent, dict):
             if key not in parent:
                 raise _refused(f"{op} operation does not apply: Unable to remove nonexistent key: {key}: missing value")

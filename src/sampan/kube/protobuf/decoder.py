@@ -134,6 +134,9 @@ _SCALARS: dict[str, Callable[[Any], Any]] = {
 
 # --- types whose JSON is not their fields -----------------------------------------------------------------------------
 
+_FIRST_S, _LAST_S = -62135596800, 253402300799
+"""What RFC 3339 can say."""
+
 
 def _raw_fields(data: memoryview) -> dict[int, Any]:
     """Return a message's last values by number, unread."""
@@ -150,21 +153,47 @@ def _raw_fields(data: memoryview) -> dict[int, Any]:
     return out
 
 
+def _number(fields: dict[int, Any], number: int) -> int:
+    """Return a field's number, 0 where it is left out."""
+    found = fields.get(number, 0)
+    if not isinstance(found, int):
+        raise WireError(f"field {number} is no number")
+    return signed(found)
+
+
+def _part(fields: dict[int, Any], number: int) -> memoryview:
+    """Return a field's bytes, none where it is left out."""
+    found = fields.get(number, memoryview(b""))
+    if not isinstance(found, memoryview):
+        raise WireError(f"field {number} has no length")
+    return found
+
+
+def _seconds(fields: dict[int, Any]) -> int:
+    found = _number(fields, 1)
+    if not _FIRST_S <= found <= _LAST_S:
+        raise WireError("a time before year 1 or after year 9999")
+    return found
+
+
 def _time(data: memoryview) -> str | None:
     fields = _raw_fields(data)
-    return rfc3339.render(signed(fields[1])) if fields.get(1) is not None else None
+    return rfc3339.render(_seconds(fields)) if 1 in fields else None
 
 
 def _micro_time(data: memoryview) -> str | None:
     fields = _raw_fields(data)
-    if fields.get(1) is None:
+    if 1 not in fields:
         return None
-    return rfc3339.render_micro(signed(fields[1]) * 1_000_000 + fields.get(2, 0) // 1000)
+    nanoseconds = _number(fields, 2)
+    if not 0 <= nanoseconds < 10**9:
+        raise WireError("a second has fewer nanoseconds")
+    return rfc3339.render_micro(_seconds(fields) * 1_000_000 + nanoseconds // 1000)
 
 
 def _int_or_string(data: memoryview) -> int | str:
     fields = _raw_fields(data)
-    return str(fields.get(3, b""), "utf-8") if fields.get(1) else signed(fields.get(2, 0))
+    return str(_part(fields, 3), "utf-8") if _number(fields, 1) else _number(fields, 2)
 
 
 @lru_cache(maxsize=1024)
@@ -176,14 +205,14 @@ def _canonical(text: str) -> str:
 
 
 def _quantity(data: memoryview) -> str:
-    return _canonical(str(_raw_fields(data).get(1, b""), "utf-8"))
+    return _canonical(str(_part(_raw_fields(data), 1), "utf-8"))
 
 
 def _json(data: memoryview) -> Any:
-    raw = bytes(_raw_fields(data).get(1, b""))
+    raw = bytes(_part(_raw_fields(data), 1))
     try:
         return msgspec.json.decode(raw) if raw else None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise WireError(f"embedded JSON: {error}") from error
 
 
@@ -199,7 +228,7 @@ def _strings(data: memoryview) -> list[str]:
 
 def _duration(data: memoryview) -> str:
     """Return a Go duration. Spec: time.Duration.String."""
-    left = signed(_raw_fields(data).get(1, 0))
+    left = _number(_raw_fields(data), 1)
     sign, left = ("-", -left) if left < 0 else ("", left)
     for limit, unit in ((1_000, "ns"), (1_000_000, "µs"), (1_000_000_000, "ms")):
         if left < limit:
@@ -212,8 +241,8 @@ def _duration(data: memoryview) -> str:
 
 def _unknown(data: memoryview) -> dict[str, Any]:
     fields = _raw_fields(data)
-    about = message(f"{_MACHINERY}.runtime.TypeMeta")(fields.get(1, memoryview(b"")))
-    return {"typeMeta": about, "raw": bytes(fields.get(2, b""))}
+    about = message(f"{_MACHINERY}.runtime.TypeMeta")(_part(fields, 1))
+    return {"typeMeta": about, "raw": bytes(_part(fields, 2))}
 
 
 _SPECIAL: dict[str, Decode] = {
