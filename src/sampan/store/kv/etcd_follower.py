@@ -71,6 +71,7 @@ class Follower:
         pause_s, lost = _FIRST_PAUSE_S, False
         while True:
             try:
+                await self._check_restored()
                 async with contextlib.aclosing(self._responses("/", self.told, lambda: self._seen)) as responses:
                     async for response in responses:
                         if lost:
@@ -79,22 +80,30 @@ class Follower:
                         self._take(response)
             except Compacted as error:
                 self._restart(error, error.revision)
-            except Unavailable as error:
+            except SampanError as error:
                 if not lost:
                     _log.warning("watches wait: %s", error)
                 lost = True
                 await asyncio.sleep(pause_s)
                 pause_s = min(_LAST_PAUSE_S, pause_s * 2)
 
+    async def _check_restored(self) -> None:
+        """Ask the quorum where it stands: a member alone may lag behind.
+
+        Raises:
+            Compacted: it is not where it was, so an older state was restored.
+        """
+        seen = self._seen
+        first, _ = self._keys.span("/")
+        now = (await self._calls.read(etcd.RANGE, message["RangeRequest"](key=first, count_only=True))).header.revision
+        if now < seen:
+            _log.critical("etcd is at revision %d and was at %d: an older state was restored", now, seen)
+            self._seen = now
+            raise Compacted(now)
+
     def _take(self, response: Any) -> None:
-        """Raises: Compacted, an older state was restored meanwhile."""
         if response.created:
-            now = response.header.revision
-            if now < self.told:
-                _log.critical("etcd is at revision %d and was at %d: an older state was restored", now, self.told)
-                self._seen = now
-                raise Compacted(now)
-            self.see(now)
+            self.see(response.header.revision)
             return
         if not response.events:
             self._tell([], response.header.revision)

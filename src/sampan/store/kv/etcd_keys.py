@@ -61,7 +61,9 @@ class EtcdKeys:
         )
 
     def _name(self, key: bytes) -> str:
-        return key[len(self._prefix) :].decode()
+        return key[len(self._prefix) :].decode(
+            errors="replace"
+        )  # a stranger's key is one more value that cannot be read
 
 
 def _past(prefix: bytes) -> bytes:
