@@ -17,15 +17,19 @@ import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 
 from sampan.host import process, syscalls
 from sampan.host.mount import mounts_below
+from sampan.host.mount_table import MountTable
 
 T = TypeVar("T")
 
 UNIFIED = "/sys/fs/cgroup/unified"
 CGROUP_ROOT = "/sys/fs/cgroup"
+ROOTS = "containers"
+"""The directory of the data root below which the roots of containers are mounted, and nothing else."""
 
 
 class Launcher:
@@ -38,11 +42,11 @@ class Launcher:
             if any(row.target == data_root and "shared:" in row.propagation for row in mounts_below(data_root))
             else ""
         )
-        self._shared_root = shared_root.encode()
+        self._shared_root = shared_root
         self._requests: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._fingerprint: int | None = None
-        self._table = -1
+        self._table: MountTable | None = None
         self._home = -1
 
     async def spawn(
@@ -52,14 +56,17 @@ class Launcher:
         env: Mapping[str, str],
         cwd: str = "/",
         descriptors: Mapping[int, int] | None = None,
+        root: str = "",
     ) -> tuple[int, int]:
         """Start a program from the private mount namespace; returns (pid, pidfd). See `process.spawn`.
+
+        `root`: the container's root, where that is mounted below the data root: it is there for what is started.
 
         When it is cancelled, what was started meanwhile is killed.
         """
 
         def job() -> tuple[int, int]:
-            self._refresh()
+            self._refresh(root)
             os.chdir(cwd)
             try:
                 return process.spawn(argv, env=env, descriptors=descriptors)
@@ -83,6 +90,14 @@ class Launcher:
         self._requests.put((future, job))
         return await asyncio.wrap_future(future)
 
+    def forget(self, root: str) -> None:
+        """Take a root out of sight of what is started next: the fewer mounts, the less there is for a runtime to read.
+
+        The container that is in it keeps it, and so does the host.
+        """
+        if self._shared_root and self._thread is not None:
+            self._requests.put((Future(), partial(_detach, root)))
+
     def close(self) -> None:
         """End the thread. What was started goes on. May be repeated."""
         if self._thread is not None:
@@ -91,9 +106,8 @@ class Launcher:
             self._thread = None
 
     def _serve(self) -> None:
-        # the host's namespace, to come back to before each copy of it; and its table of mounts, which tells of changes
-        self._home = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY)
-        self._table = os.open("/proc/thread-self/mountinfo", os.O_RDONLY)
+        self._home = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY)  # the host's, to come back to before each copy
+        self._table = MountTable(self._shared_root)
         try:
             syscalls.unshare(syscalls.CLONE_FS)
             while (request := self._requests.get()) is not None:
@@ -106,35 +120,47 @@ class Launcher:
                     future.set_exception(error)
         finally:
             os.close(self._home)
-            os.close(self._table)
+            self._table.close()
 
-    def _refresh(self) -> None:
+    def _refresh(self, root: str) -> None:
         """Copy the host's mount namespace when there is no copy yet, or when it changed where it matters."""
-        if self._fingerprint is not None and not self._table_changed():
-            return
-        fingerprint = self._read_table()
-        if fingerprint == self._fingerprint:
+        table = self._table
+        assert table is not None
+        fingerprint = self._fingerprint
+        if fingerprint is None or _changed(table.descriptor()):
+            fingerprint = table.fingerprint()
+        if fingerprint == self._fingerprint and (not root or os.path.ismount(root)):
             return
         syscalls.setns(self._home, syscalls.CLONE_NEWNS)
         syscalls.unshare(syscalls.CLONE_NEWNS)
         if os.path.ismount(UNIFIED):
             _hide_unified()
+        if self._shared_root:
+            _keep_only(self._shared_root, root)
         self._fingerprint = fingerprint
 
-    def _table_changed(self) -> bool:
-        poller = select.poll()
-        poller.register(self._table, select.POLLPRI)
-        return bool(poller.poll(0))
 
-    def _read_table(self) -> int:
-        os.lseek(self._table, 0, os.SEEK_SET)
-        chunks = []
-        while chunk := os.read(self._table, 1 << 16):
-            chunks.append(chunk)
-        inside = b" " + self._shared_root + b"/" if self._shared_root else b"\0"
-        # a namespace bound to a file is opened by the engine and handed on: where it is mounted does not matter
-        lines = b"".join(chunks).split(b"\n")
-        return hash(tuple(line for line in lines if inside not in line and b" - nsfs " not in line))
+def _changed(table: int) -> bool:
+    poller = select.poll()
+    poller.register(table, select.POLLPRI)
+    return bool(poller.poll(0))
+
+
+def _keep_only(shared_root: str, root: str) -> None:
+    """Take the roots of other containers out of this copy of the host's mounts.
+
+    Once the shared data root is a slave here, it still gets what the host mounts in it, and gives nothing back: nothing is
+    unmounted on the host.
+    """
+    syscalls.mount(None, shared_root, flags=syscalls.MS_SLAVE)
+    for row in reversed(mounts_below(shared_root)):
+        if row.target != root and row.target.startswith(f"{shared_root}/{ROOTS}/"):
+            _detach(row.target)
+
+
+def _detach(path: str) -> None:
+    with contextlib.suppress(OSError):
+        syscalls.umount(path, syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
 
 
 async def _undo(pid: int, pidfd: int) -> None:

@@ -143,7 +143,8 @@ class OciRuntime:
                 entry.stdin = StdinPipe.create(entry.files.stdin)
             order = self._order(launch, runtime, entry)
             crash.point("runtime.create.before")
-            pid = await self._start_monitor(entry, order, container.args[0] if container.args else "")
+            root = launch.rootfs if os.path.ismount(launch.rootfs) else ""
+            pid = await self._start_monitor(entry, order, container.args[0] if container.args else "", root)
             crash.point("runtime.create.after")
         finally:
             if netns >= 0:
@@ -244,7 +245,7 @@ class OciRuntime:
         entry.log = self._log_file(entry, max_bytes, max_files)
         entry.log.take_up()
 
-    async def _start_monitor(self, entry: Entry, order: monitor.Order, program: str) -> int:
+    async def _start_monitor(self, entry: Entry, order: monitor.Order, program: str, root: str) -> int:
         """Start the monitor; returns the pid of the container's first process.
 
         Raises:
@@ -263,6 +264,7 @@ class OciRuntime:
                     cwd=order.directory,
                     descriptors={monitor.SYNC_FD: writer}
                     | ({PARKING_FD: entry.stdin.descriptor()} if entry.stdin else {}),
+                    root=root,
                 )
             finally:
                 os.close(writer)
@@ -271,6 +273,8 @@ class OciRuntime:
         finally:
             os.close(reader)
         if report is not None and report.data > 0:
+            if root:
+                self.launcher.forget(root)
             if entry.stdin:
                 entry.stdin.park()
             return report.data
