@@ -44,8 +44,9 @@ def free_port() -> int:
 class ControlPlane:
     """One control process and its clients. `restart` keeps its data."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, store: str = "") -> None:
         self.home = home
+        self.store = store
         self.port, self.plain = free_port(), free_port()
         self.log = home / "log"
         self.kubeconfig = home / "kubeconfig"
@@ -59,6 +60,7 @@ class ControlPlane:
         """Start it and wait until it is ready."""
         argv = [sys.executable, "-m", "sampan.cmd.control", "--data-root", str(self.home / "data")]
         argv += ["--listen", f"127.0.0.1:{self.port}", "--plain-listen", f"127.0.0.1:{self.plain}"]
+        argv += ["--store", self.store] if self.store else []
         with self.log.open("ab") as log:
             env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
             self.process = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env)
@@ -185,8 +187,9 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def control_plane(home: Path) -> Iterator[ControlPlane]:
-    plane = ControlPlane(home)
+def control_plane(home: Path, *, store: str = "") -> Iterator[ControlPlane]:
+    """`store`: the address of an etcd; "" for files."""
+    plane = ControlPlane(home, store=store)
     try:
         plane.start()
         yield plane

@@ -67,6 +67,7 @@ from sampan.base.errors import Conflict, InvalidArgument, SampanError, Unavailab
 from sampan.client.port import Ref
 from sampan.cmd import bootstrap_objects, dynamic, pki
 from sampan.cmd.sealing import reseal
+from sampan.cmd.stores import open_stores
 from sampan.control.cluster_roles import ClusterRoleAggregation
 from sampan.control.controller import Controller
 from sampan.control.garbage import GarbageCollector
@@ -78,7 +79,6 @@ from sampan.kube import rfc3339
 from sampan.kube.resource import Resource
 from sampan.store.kv.cipher import Sealed
 from sampan.store.kv.port import Store
-from sampan.store.kv.sqlite import SqliteStore
 
 SERVICE_CIDR = "10.96.0.0/12"
 ENCRYPTED = ("/core/secrets/",)
@@ -89,12 +89,16 @@ _log = log.get("control")
 
 
 class ControlSettings(msgspec.Struct, frozen=True):
-    """`listen`: HOST:PORT of the API over TLS. `plain`: the same without TLS, on loopback only; "" for none."""
+    """`listen`: HOST:PORT of the API over TLS. `plain`: the same without TLS, on loopback only; "" for none.
+
+    `store`: an etcd's address; "" for files in the data root.
+    """
 
     data_root: Path
     listen: str = "127.0.0.1:6443"
     plain: str = ""
     log_level: str = "info"
+    store: str = ""
 
     @property
     def directory(self) -> Path:
@@ -130,7 +134,8 @@ class ControlPlane(msgspec.Struct, frozen=True):
 
 async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> ControlPlane:
     """Return a running control plane on these keys; the HTTP server comes on top."""
-    main, events, leases = _stores(settings.directory, keys, clock)
+    packer = Sealed(keys.sealing(), ENCRYPTED)
+    main, events, leases = await open_stores(settings.store, settings.directory, packer, clock)
     if count := await reseal(main, ENCRYPTED, keys):
         _log.info("%d values were sealed with the newest key", count)
     records = Records(main, {_EVENTS: events, _LEASES: leases})
@@ -211,16 +216,6 @@ _VIEWED = {
     **dynamic.VIEWED,
 }
 """Plural -> group of what is looked at on every request."""
-
-
-def _stores(directory: Path, keys: pki.Pki, clock: Clock) -> tuple[Store, Store, Store]:
-    """Return the store of everything, that of events, which may be lost, and that of leases, with a budget of its own."""
-    packer = Sealed(keys.sealing(), ENCRYPTED)
-    return (
-        SqliteStore(directory / "state.db", clock, packer=packer),
-        SqliteStore(directory / "events.db", clock, synchronous="OFF", history_s=60, cache_bytes=1 << 20),
-        SqliteStore(directory / "leases.db", clock, synchronous="NORMAL", cache_bytes=1 << 20),
-    )
 
 
 def _plugins(views: Mapping[str, View], records: Records, served: Registry, authorizer: Authorizer) -> list[Plugin]:
@@ -340,8 +335,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--listen", default="127.0.0.1:6443", metavar="HOST:PORT")
     parser.add_argument("--plain-listen", default="", metavar="HOST:PORT", help="without TLS, on loopback only")
     parser.add_argument("--log-level", default="info")
+    parser.add_argument("--store", default="", metavar="URL", help="etcd://HOST:PORT[,HOST:PORT] instead of files")
     words = parser.parse_args(argv)
-    settings = ControlSettings(Path(words.data_root), words.listen, words.plain_listen, words.log_level)
+    settings = ControlSettings(Path(words.data_root), words.listen, words.plain_listen, words.log_level, words.store)
     log.setup(settings.log_level)
     # young objects die young: most collections of a server that decodes JSON find nothing
     gc.set_threshold(50_000, 20, 100)

@@ -24,10 +24,11 @@ _log = log.get("control")
 class ControlChild:
     """Keeps one control process running on a data root."""
 
-    def __init__(self, data_root: Path, listen: str, log_level: str, plain: str = "") -> None:
+    def __init__(self, data_root: Path, listen: str, log_level: str, plain: str = "", store: str = "") -> None:
         self._directory = data_root / "control"
         self._argv = [sys.executable, "-m", "sampan.cmd.control", "--data-root", str(data_root), "--listen", listen]
         self._argv += ["--log-level", log_level, *(["--plain-listen", plain] if plain else [])]
+        self._argv += ["--store", store] if store else []
         self._task: asyncio.Task[None] | None = None
         self._pidfd = -1
         self._pid = 0

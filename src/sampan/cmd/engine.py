@@ -106,6 +106,8 @@ def _control(settings: DaemonSettings) -> ControlChild | None:
     """Return the control process, begun, where one is wanted."""
     if not settings.api_listen:
         return None
-    child = ControlChild(settings.data_root, settings.api_listen, settings.log_level, settings.api_plain_listen)
+    child = ControlChild(
+        settings.data_root, settings.api_listen, settings.log_level, settings.api_plain_listen, settings.store
+    )
     child.start()
     return child

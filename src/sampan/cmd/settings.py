@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sampan.base.errors import InvalidArgument
 from sampan.model.container import Ulimit
+from sampan.store.kv import etcd_address
 
 DATA_ROOT = "/var/lib/sampan"
 EXEC_ROOT = "/run/sampan"
@@ -38,6 +39,7 @@ class DaemonSettings(NamedTuple):
     netns_pool: int
     api_listen: str
     api_plain_listen: str
+    store: str
 
 
 def parser() -> argparse.ArgumentParser:
@@ -82,6 +84,12 @@ def parser() -> argparse.ArgumentParser:
         help=f"the Kubernetes API, a process of its own (default {API_LISTEN}); none: there is none",
     )
     add("--api-plain-listen", metavar="HOST:PORT", help="the same without TLS, on loopback only; for measurements")
+    add(
+        "--store",
+        metavar="URL",
+        help="where the Kubernetes API keeps its objects: etcd://HOST:PORT[,HOST:PORT][/PREFIX][?cacert=F&cert=F&key=F] "
+        "(default: files in the data root)",
+    )
     return parse
 
 
@@ -131,7 +139,14 @@ def load(argv: list[str]) -> DaemonSettings:
         netns_pool=int(merged.get("netns-pool", 16)),
         api_listen="" if text("api-listen", API_LISTEN) == "none" else text("api-listen", API_LISTEN),
         api_plain_listen=text("api-plain-listen", ""),
+        store=_store(text("store", "")),
     )
+
+
+def _store(url: str) -> str:
+    if url:
+        etcd_address.parse(url)
+    return url
 
 
 def _ulimit(text: str) -> Ulimit:

@@ -1,0 +1,116 @@
+"""The whole control plane on an etcd: the clients cannot tell."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import threading
+import time
+
+import pytest
+
+from etcd import etcd
+from kube import ControlPlane, client, control_plane
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with etcd(tmp_path_factory.mktemp("store") / "etcd") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def plane(server, tmp_path_factory):
+    with control_plane(tmp_path_factory.mktemp("plane"), store=server.url) as plane:
+        yield plane
+
+
+def keys(server, prefix):
+    run = [client("etcdctl"), "--endpoints", server.members[0].endpoint, "get", "--prefix", prefix, "--keys-only"]
+    return subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_kubectl_makes_reads_changes_and_removes(plane, server):
+    plane.kubectl("create", "namespace", "one")
+    plane.kubectl("create", "configmap", "c", "-n", "one", "--from-literal=a=1")
+    plane.kubectl("create", "secret", "generic", "s", "-n", "one", "--from-literal=word=hunter2")
+    plane.kubectl("patch", "configmap", "c", "-n", "one", "-p", '{"data":{"b":"2"}}')
+    plane.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "d", "namespace": "one"}, "data": {"x": "y"}}))  # fmt: skip
+    assert json.loads(plane.kubectl("get", "cm", "c", "-n", "one", "-o", "json"))["data"] == {"a": "1", "b": "2"}
+    assert plane.kubectl("get", "secret", "s", "-n", "one", "-o", "jsonpath={.data.word}") == "aHVudGVyMg=="
+    assert "/sampan/state/core/secrets/one/s" in keys(server, "/sampan/state/core/secrets/")
+    plane.kubectl("delete", "namespace", "one", "--timeout=30s")
+    assert "NotFound" in plane.kubectl("get", "namespace", "one", check=False)
+    assert keys(server, "/sampan/state/core/configmaps/one/") == []
+
+
+def test_events_and_leases_have_prefixes_of_their_own(plane, server):
+    lease = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "l"},
+        "spec": {"holderIdentity": "me"},
+    }
+    plane.json("POST", "/apis/coordination.k8s.io/v1/namespaces/default/leases", lease)
+    event = {"metadata": {"name": "e"}, "involvedObject": {"kind": "Pod", "name": "p", "namespace": "default"},
+             "reason": "Tested", "message": "m", "type": "Normal"}  # fmt: skip
+    plane.json("POST", "/api/v1/namespaces/default/events", event)
+    assert keys(server, "/sampan/leases/") == ["/sampan/leases/coordination.k8s.io/leases/default/l"]
+    assert "/sampan/events/core/events/default/e" in keys(server, "/sampan/events/")
+    assert "Tested" in plane.kubectl("get", "events")
+
+
+def test_a_list_in_pages_is_one_snapshot_and_a_watch_goes_on_from_it(plane):
+    for number in range(7):
+        plane.kubectl("create", "configmap", f"page-{number}")
+    one = plane.json("GET", "/api/v1/namespaces/default/configmaps?limit=3")
+    assert one["metadata"]["remainingItemCount"] == 7 + 1 - 3  # kube-root-ca.crt
+    plane.kubectl("delete", "configmap", "page-6")
+    more = one["metadata"]["continue"]
+    two = plane.json("GET", f"/api/v1/namespaces/default/configmaps?limit=100&continue={more}")
+    assert len(one["items"]) + len(two["items"]) == 8
+    since = one["metadata"]["resourceVersion"]
+    path = f"/api/v1/namespaces/default/configmaps?watch=1&resourceVersion={since}&timeoutSeconds=1"
+    told = [json.loads(line) for line in plane.call("GET", path)[1].splitlines()]
+    assert [(event["type"], event["object"]["metadata"]["name"]) for event in told] == [("DELETED", "page-6")]
+
+
+def test_the_control_process_and_etcd_may_be_killed(plane, server):
+    plane.kubectl("create", "configmap", "kept", "--from-literal=a=1")
+    plane.restart()
+    assert plane.kubectl("get", "configmap", "kept", "-o", "jsonpath={.data.a}") == "1"
+    lines: list[str] = []
+    watch = subprocess.Popen(
+        [client("kubectl"), "get", "cm", "-w", "-o", "name"], env=plane.environ, stdout=subprocess.PIPE, text=True
+    )
+    reader = threading.Thread(target=lambda: lines.extend(watch.stdout), daemon=True)
+    try:
+        reader.start()
+        while "configmap/kept\n" not in lines:
+            time.sleep(0.02)
+        [member] = server.members
+        member.kill()
+        code, raw = plane.call("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "lost"}})
+        assert code == 503
+        assert member.endpoint in json.loads(raw)["message"]
+        member.restart()
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            with contextlib.suppress(AssertionError):
+                plane.kubectl("create", "configmap", "after")
+                break
+            time.sleep(0.1)
+        while time.monotonic() < until and not any("after" in line for line in lines):
+            time.sleep(0.05)
+        assert [line for line in lines if "after" in line] == ["configmap/after\n"]
+    finally:
+        watch.kill()
+        watch.wait()
+
+
+def test_without_an_etcd_it_says_where_it_looked(tmp_path):
+    plane = ControlPlane(tmp_path, store="etcd://127.0.0.1:1")
+    with pytest.raises(AssertionError, match=r"sampan: etcd at 127\.0\.0\.1:1 cannot be reached"):
+        plane.start()
