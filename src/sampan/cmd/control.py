@@ -35,6 +35,8 @@ from sampan.api.kube.authn import Authentication, StaticTokens, TokenSource
 from sampan.api.kube.authz import MASTERS, AnyOf, Rbac
 from sampan.api.kube.bootstrap_tokens import BootstrapTokens
 from sampan.api.kube.crds import CustomResources
+from sampan.api.kube.dynamic.matcher import Matcher
+from sampan.api.kube.dynamic.python_policies import PythonPolicies
 from sampan.api.kube.http.server import Server
 from sampan.api.kube.local import LocalClient
 from sampan.api.kube.metadata import SUFFIX_ALPHABET, SUFFIX_LENGTH
@@ -91,7 +93,7 @@ _log = log.get("control")
 class ControlSettings(msgspec.Struct, frozen=True):
     """`listen`: HOST:PORT of the API over TLS. `plain`: the same without TLS, on loopback only; "" for none.
 
-    `store`: an etcd's address; "" for files in the data root.
+    `store`: an etcd's address; "" for files in the data root. `policies`: folders of policies in Python besides the own one.
     """
 
     data_root: Path
@@ -99,6 +101,7 @@ class ControlSettings(msgspec.Struct, frozen=True):
     plain: str = ""
     log_level: str = "info"
     store: str = ""
+    policies: tuple[Path, ...] = ()
 
     @property
     def directory(self) -> Path:
@@ -165,10 +168,13 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     authentication = Authentication(
         [*sources, *_providers(settings.directory, clock)], authorizer, clock, tokens.audiences
     )
+    matcher = Matcher(served, views["namespaces"], records)
+    policies = PythonPolicies([settings.directory / "policies", *settings.policies], matcher, clock)
+    await policies.start()
     chain = Chain(
         [
             *_plugins(views, records, served, authorizer),
-            *dynamic.plugins(views, records, served, authorizer, services, randomness.uid),
+            *dynamic.plugins(views, records, served, authorizer, services, randomness.uid, matcher, policies),
             ResourceQuotaAdmission(quotas),
             nodes,
             RbacEscalation(roles, authorizer, records),
@@ -195,7 +201,12 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     for controller in controllers:
         await controller.start()
     return ControlPlane(
-        server, (main, events, leases), (*views.values(), quotas, graph, definitions), controllers, customs, audit
+        server,
+        (main, events, leases),
+        (*views.values(), quotas, graph, definitions, policies),
+        controllers,
+        customs,
+        audit,
     )
 
 
@@ -336,8 +347,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--plain-listen", default="", metavar="HOST:PORT", help="without TLS, on loopback only")
     parser.add_argument("--log-level", default="info")
     parser.add_argument("--store", default="", metavar="URL", help="etcd://HOST:PORT[,HOST:PORT] instead of files")
+    parser.add_argument("--policies", action="append", default=[], metavar="DIR", help="a folder of policies in Python")
     words = parser.parse_args(argv)
-    settings = ControlSettings(Path(words.data_root), words.listen, words.plain_listen, words.log_level, words.store)
+    settings = ControlSettings(
+        Path(words.data_root),
+        words.listen,
+        words.plain_listen,
+        words.log_level,
+        words.store,
+        tuple(map(Path, words.policies)),
+    )
     log.setup(settings.log_level)
     # young objects die young: most collections of a server that decodes JSON find nothing
     gc.set_threshold(50_000, 20, 100)

@@ -8,6 +8,7 @@ import fcntl
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from sampan.base import log
@@ -24,11 +25,20 @@ _log = log.get("control")
 class ControlChild:
     """Keeps one control process running on a data root."""
 
-    def __init__(self, data_root: Path, listen: str, log_level: str, plain: str = "", store: str = "") -> None:
+    def __init__(
+        self,
+        data_root: Path,
+        listen: str,
+        log_level: str,
+        plain: str = "",
+        store: str = "",
+        policies: Sequence[str] = (),
+    ) -> None:
         self._directory = data_root / "control"
         self._argv = [sys.executable, "-m", "sampan.cmd.control", "--data-root", str(data_root), "--listen", listen]
         self._argv += ["--log-level", log_level, *(["--plain-listen", plain] if plain else [])]
         self._argv += ["--store", store] if store else []
+        self._argv += [word for folder in policies for word in ("--policies", folder)]
         self._task: asyncio.Task[None] | None = None
         self._pidfd = -1
         self._pid = 0

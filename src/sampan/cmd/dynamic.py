@@ -9,6 +9,7 @@ from sampan.api.kube.admission import Plugin
 from sampan.api.kube.dynamic.matcher import Matcher
 from sampan.api.kube.dynamic.mutating_policies import MutatingPolicies
 from sampan.api.kube.dynamic.policies import Parameters, Policies
+from sampan.api.kube.dynamic.python_policies import PythonPolicies
 from sampan.api.kube.dynamic.validating_policies import ValidatingPolicies
 from sampan.api.kube.dynamic.webhooks import Hooks, MutatingWebhooks, ValidatingWebhooks
 from sampan.api.kube.records import Records
@@ -37,9 +38,11 @@ def plugins(
     authorizer: Authorizer,
     services: Resolve,
     new_uid: Callable[[], str],
+    matcher: Matcher,
+    policies_in_python: PythonPolicies,
 ) -> list[Plugin]:
     """Return the plugins in their order: what changes comes before what only refuses."""
-    matcher, parameters = Matcher(served, views["namespaces"], records), Parameters(served, records)
+    parameters = Parameters(served, records)
 
     def hooks(plural: str) -> Hooks:
         return Hooks(views[plural], matcher, authorizer, services, new_uid)
@@ -51,6 +54,7 @@ def plugins(
     return [
         MutatingPolicies(policies("mutating")),
         MutatingWebhooks(hooks("mutatingwebhookconfigurations")),
+        policies_in_python,
         ValidatingPolicies(policies("validating")),
         ValidatingWebhooks(hooks("validatingwebhookconfigurations")),
     ]

@@ -107,7 +107,12 @@ def _control(settings: DaemonSettings) -> ControlChild | None:
     if not settings.api_listen:
         return None
     child = ControlChild(
-        settings.data_root, settings.api_listen, settings.log_level, settings.api_plain_listen, settings.store
+        settings.data_root,
+        settings.api_listen,
+        settings.log_level,
+        settings.api_plain_listen,
+        settings.store,
+        settings.policies,
     )
     child.start()
     return child

@@ -13,6 +13,7 @@ _VERBS = {
     "doctor": "doctor:main",
     "env": "env:main",
     "kubeconfig": "kubeconfig:main",
+    "policy": "policy:main",
     "rotate-keys": "sealing:main",
 }
 """Verb -> module and function in this package; each takes the words after the verb and returns the exit code."""

@@ -40,6 +40,7 @@ class DaemonSettings(NamedTuple):
     api_listen: str
     api_plain_listen: str
     store: str
+    policies: tuple[str, ...]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -90,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
         help="where the Kubernetes API keeps its objects: etcd://HOST:PORT[,HOST:PORT][/PREFIX][?cacert=F&cert=F&key=F] "
         "(default: files in the data root)",
     )
+    add("--policies", action="append", metavar="DIR", help="a folder of policies in Python, besides D/control/policies")
     return parse
 
 
@@ -140,6 +142,7 @@ def load(argv: list[str]) -> DaemonSettings:
         api_listen="" if text("api-listen", API_LISTEN) == "none" else text("api-listen", API_LISTEN),
         api_plain_listen=text("api-plain-listen", ""),
         store=_store(text("store", "")),
+        policies=tuple(str(Path(each).absolute()) for each in many("policies")),
     )
 
 
