@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import time
 from collections import Counter
@@ -99,6 +100,8 @@ def fault(asked: Asked, code: int, headers: dict[str, str], body: bytes) -> str:
     if asked.method == "HEAD" or code == 304:
         return "" if code < 500 or code in EXPECTED else "a 5xx"
     media = headers.get("content-type", "")
+    if headers.get("content-encoding") == "gzip":
+        body = gzip.decompress(body)
     if code >= 400:
         return _refusal_fault(code, media, body)
     try:

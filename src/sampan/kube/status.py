@@ -45,10 +45,10 @@ class ApiError(SampanError):
             "status": "Failure",
             "message": str(self),
             "reason": self.reason,
-            "code": self.code,
         }
-        if self.details:
+        if self.details:  # before the code: clients show the text as it comes
             status["details"] = self.details
+        status["code"] = self.code
         return status
 
 

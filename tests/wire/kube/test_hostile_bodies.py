@@ -131,6 +131,13 @@ def test_evictions(plane, made, body):
     assert plane.refused("POST", f"{made['pods']}/p/eviction", body)["code"] == 400
 
 
+def test_a_pod_put_back_without_its_spec(plane, made):
+    plane.json("POST", made["pods"], {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+    refused = plane.refused("PUT", f"{made['pods']}/p", {"metadata": {"name": "p"}})
+    assert refused["code"] == 422
+    assert "spec.containers: Required value" in refused["message"]
+
+
 def envelope(raw: bytes) -> bytes:
     """A ConfigMap's envelope around any bytes."""
     about = b"\x0a\x0f" + b"\x0a\x02v1\x12\x09ConfigMap"

@@ -474,6 +474,13 @@ async def test_a_stream_in_chunks(world, client):
     assert world.ended == 2
 
 
+@pytest.mark.parametrize(("head", "said"), [(b"", False), (b"Connection: close\r\n", True)])
+async def test_a_stream_says_that_it_closes_only_to_who_asked_for_that(client, head, said):
+    """Python's clients let go of their socket when they hear it, and hang in a watch that they want to stop."""
+    client.send(b"GET /stream HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n")
+    assert ("connection" in (await client.head())[1]) is said
+
+
 async def test_a_parked_stream_holds_no_task(world, connect):
     before = len(asyncio.all_tasks())
     clients = [await connect() for _ in range(50)]

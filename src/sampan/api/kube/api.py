@@ -83,6 +83,8 @@ class Api:
         self._clock = clock
         self._pages = tuple(pages)
         self._observers = tuple(observers)
+        self.running = {"mutating": 0, "readOnly": 0}
+        """How many requests are being answered."""
         self._plain: Mapping[str, Callable[[Call], Awaitable[Response]]] = {
             "get": verbs.reads.get,
             "list": verbs.reads.list,
@@ -107,6 +109,14 @@ class Api:
         return await self._handled(request, known)
 
     async def _handled(self, request: Request, identify: Callable[[Request], Awaitable[User]]) -> Response:
+        kind = "readOnly" if request.method in ("GET", "HEAD") else "mutating"
+        self.running[kind] += 1
+        try:
+            return await self._observed(request, identify)
+        finally:
+            self.running[kind] -= 1
+
+    async def _observed(self, request: Request, identify: Callable[[Request], Awaitable[User]]) -> Response:
         began = self._clock.monotonic_s()
         target = _target(request.path)
         attempt = _attempt(request, target)

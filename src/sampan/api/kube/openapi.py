@@ -63,6 +63,14 @@ class OpenApi:
             return Response(304, b"", headers=headers)
         return Response(200, body, headers=headers)
 
+    def documents(self) -> dict[str, Object]:
+        """Return all documents by their names."""
+        return {name: document(name, self._served(name), self._custom(*_of_root(name))) for name in self._names()}
+
+    def mark(self) -> str:
+        """Return what tells one state of all documents from another."""
+        return hashlib.sha256(self._listed()).hexdigest().upper()
+
     def _names(self) -> list[str]:
         versions = dict.fromkeys(_root(served.resource) for served in self._registry)
         return sorted(versions)
@@ -123,6 +131,7 @@ def document(name: str, resources: list[Served], custom: Mapping[str, tuple[str,
         wanted[f"{definition}List"] = None
     for extra in ("DeleteOptions", "Status", "WatchEvent", "Patch"):
         wanted[f"{_META}.{extra}"] = None
+    wanted |= dict.fromkeys(_references(paths))  # the kinds of subresources' bodies
     _collect(wanted, schemas)
     return {
         "openapi": "3.0.0",

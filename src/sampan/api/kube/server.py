@@ -15,7 +15,10 @@ from sampan.api.kube.deletes import Deletes
 from sampan.api.kube.discovery import Discovery
 from sampan.api.kube.health import Check, Health
 from sampan.api.kube.leases import Expiry
+from sampan.api.kube.metrics.page import Figures, Metrics
+from sampan.api.kube.metrics.requests import RequestFigures
 from sampan.api.kube.openapi import OpenApi, Schemas
+from sampan.api.kube.openapi_v2 import OpenApiV2
 from sampan.api.kube.patches import Patches
 from sampan.api.kube.reads import Reads
 from sampan.api.kube.records import Records
@@ -92,8 +95,9 @@ def build(
     observers: Sequence[Callable[[Answered], None]] = (),
     custom: Schemas | None = None,
     checks: Mapping[str, Check] | None = None,
+    figures: Sequence[Figures] = (),
 ) -> ApiServer:
-    """Return a server over what is given."""
+    """Return a server over what is given. `figures`: what others know for /metrics."""
     renderer = Renderer(clock)
     expiry = Expiry(clock, {_EVENTS: EVENT_TTL_S})
     reads = Reads(records, renderer)
@@ -103,6 +107,8 @@ def build(
     subresources = Subresources(reads, writes, patches, deletes, records, served, virtual or {})
     watches = Watches(records, clock)
     discovery, openapi = Discovery(served), OpenApi(served, custom)
+    counted = RequestFigures(served, lambda: api.running)
+    metrics = Metrics(counted, records, served, watches.count, clock, figures)
     health = Health(checks or {}, lambda: _paths(served))
     api = Api(
         served,
@@ -110,12 +116,25 @@ def build(
         authenticator,
         authorizer,
         clock,
-        pages=(health.page, discovery.page, openapi.page, *pages),
-        observers=observers,
+        pages=(health.page, discovery.page, openapi.page, OpenApiV2(openapi).page, metrics.page, *pages),
+        observers=(counted, *observers),
     )
     return ApiServer(api, served, watches)
 
 
 def _paths(served: Registry) -> list[str]:
     groups = {f"/apis/{item.resource.api_version}" if item.resource.group else "/api/v1" for item in served}
-    return sorted({*groups, "/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version", "/metrics"})
+    return sorted(
+        {
+            *groups,
+            "/api",
+            "/apis",
+            "/healthz",
+            "/livez",
+            "/openapi/v2",
+            "/openapi/v3",
+            "/readyz",
+            "/version",
+            "/metrics",
+        }
+    )

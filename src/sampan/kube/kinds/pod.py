@@ -64,7 +64,7 @@ def _validate(obj: Object) -> list[FieldError]:
 def _validate_update(new: Object, old: Object) -> list[FieldError]:
     if new.get("spec") == old.get("spec"):
         return []
-    after, before = _copy(new["spec"]), _copy(old["spec"])
+    after, before = _copy(new.get("spec") or {}), _copy(old["spec"])
     for kind in ("containers", "initContainers", "ephemeralContainers"):
         ours, theirs = after.get(kind) or [], before.get(kind) or []
         if len(ours) == len(theirs):

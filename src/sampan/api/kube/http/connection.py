@@ -182,7 +182,7 @@ class Connection(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         if response.stream is not None and request.method != "HEAD":
-            self._stream(transport, response)
+            self._stream(transport, response, keep)
         elif len(response.body) <= _GZIP_FROM or not wire.takes_gzip(request.headers.get("accept-encoding", "")):
             self._send(request, response, keep)
         elif len(response.body) <= _GZIP_ELSEWHERE_FROM:
@@ -208,9 +208,14 @@ class Connection(asyncio.Protocol):
             self._ended = True
             transport.close()
 
-    def _stream(self, transport: asyncio.Transport, response: Response) -> None:
-        """Begin an answer that goes on; this connection has no other after it."""
-        transport.write(wire.head(response, b"Transfer-Encoding: chunked\r\nConnection: close\r\n") + b"\r\n")
+    def _stream(self, transport: asyncio.Transport, response: Response, keep: bool) -> None:
+        """Begin an answer that goes on; this connection has no other after it.
+
+        That is not said to a client that would keep it: Python's lets go of the socket at that word, and can then not end
+        a watch that nothing happens in.
+        """
+        ends = b"" if keep else b"Connection: close\r\n"
+        transport.write(wire.head(response, b"Transfer-Encoding: chunked\r\n" + ends) + b"\r\n")
         self._sink = sink = StreamSink(transport, self._drained)
         self._stop_reading()
         self._queue = _NOTHING
