@@ -14,7 +14,7 @@ from pathlib import Path
 from sampan.base import log
 from sampan.host import process
 
-FIRST_DELAY_S, LAST_DELAY_S = 0.5, 30.0
+FIRST_DELAY_S, LAST_DELAY_S = 0.1, 30.0
 _STEADY_S = 20.0
 """What has run for so long had a good start: the next one does not wait for long."""
 _END_S = 10.0
@@ -59,7 +59,7 @@ class ControlChild:
             self._let_go()
 
     async def _keep(self) -> None:
-        delay_s = FIRST_DELAY_S
+        delay_s = FIRST_DELAY_S / 2
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
