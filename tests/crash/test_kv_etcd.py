@@ -215,3 +215,24 @@ async def test_where_nothing_listens_nothing_was_done(tmp_path):
                 else:
                     break
         await store.close()
+
+
+async def test_without_a_quorum_it_says_so_in_time(tmp_path):
+    with etcd(tmp_path / "etcd", members=3) as server:
+        store = await EtcdStore.open(server.address, SystemClock(), timeout_s=1)
+        for member in server.members[:2]:
+            member.pause()
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="did not answer"):
+            await store.get("/a/x/1")
+        assert time.monotonic() - began < 2
+        for member in server.members[:2]:
+            member.go_on()
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    await store.get("/a/x/1")
+                except Unavailable:
+                    continue
+                break
+        await store.close()

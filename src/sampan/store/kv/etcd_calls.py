@@ -62,15 +62,18 @@ class EtcdCalls:
             CallFailed: etcd's clear answer about a revision.
             SampanError: any other refusal; Unavailable when no member answers.
         """
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self.timeout_s
         # one time more than there are members: a connection that broke is only found out by its use
         for left in range(len(self._endpoints), -1, -1):
-            member = self._current
+            member, remaining_s = self._current, ends - loop.time()
+            others = left and len(self._endpoints) > 1
             try:
-                return await self._once(member, method, request)
+                return await self._once(member, method, request, remaining_s / 2 if others else remaining_s)
             except CallFailed as failed:
                 _raise_refusal(failed)
                 self.turn(member)
-                if not left:
+                if not left or loop.time() >= ends:
                     raise etcd_errors.unavailable(self._endpoints[member], failed) from failed
         raise AssertionError  # the last turn returns or raises
 
@@ -84,7 +87,7 @@ class EtcdCalls:
         for left in range(len(self._endpoints) - 1, -1, -1):
             member = self._current
             try:
-                return await self._once(member, method, request)
+                return await self._once(member, method, request, self.timeout_s)
             except CallFailed as failed:
                 _raise_refusal(failed)
                 self.turn(member)
@@ -111,8 +114,8 @@ class EtcdCalls:
         """Let go of the connections."""
         await asyncio.gather(*(channel.close() for channel in self._channels))
 
-    async def _once(self, member: int, method: Method, request: Any) -> Any:
-        return await self._bound(member, method, "unary_unary")(request, timeout=self.timeout_s)
+    async def _once(self, member: int, method: Method, request: Any, timeout_s: float) -> Any:
+        return await self._bound(member, method, "unary_unary")(request, timeout=timeout_s)
 
     def _bound(self, member: int, method: Method, shape: str) -> Callable[..., Any]:
         path, request, response = method
