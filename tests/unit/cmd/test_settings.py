@@ -54,3 +54,10 @@ def test_runtimes_and_ulimits():
         load(["--add-runtime", "mine"])
     with pytest.raises(InvalidArgument, match="nofile=1024:4096"):
         load(["--default-ulimit", "nofile=many"])
+
+
+def test_a_store_that_is_no_address_is_refused_at_once():
+    assert load([]).store == ""
+    assert load(["--store", "etcd://10.0.0.1:2379,10.0.0.2:2379"]).store == "etcd://10.0.0.1:2379,10.0.0.2:2379"
+    with pytest.raises(InvalidArgument, match="etcd://HOST:PORT"):
+        load(["--store", "10.0.0.1:2379"])

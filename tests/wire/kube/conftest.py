@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 
 import pytest
 
+from etcd import etcd
 from kube import ControlPlane, control_plane
 
 _numbers = itertools.count(1)
@@ -11,9 +14,12 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory) -> ControlPlane:
-    """One control process for all tests of a worker; each takes a namespace of its own."""
-    with control_plane(tmp_path_factory.mktemp("kube")) as plane:
-        yield plane
+    """One control process for all tests of a worker; each takes a namespace of its own. SAMPAN_TEST_STORE=etcd: on an etcd."""
+    with contextlib.ExitStack() as stack:
+        url = ""
+        if os.environ.get("SAMPAN_TEST_STORE") == "etcd":
+            url = stack.enter_context(etcd(tmp_path_factory.mktemp("store") / "etcd")).url
+        yield stack.enter_context(control_plane(tmp_path_factory.mktemp("kube"), store=url))
 
 
 @pytest.fixture

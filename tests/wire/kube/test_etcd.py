@@ -7,11 +7,13 @@ import json
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from etcd import etcd
-from kube import ControlPlane, client, control_plane
+from kube import ControlPlane, client, control_plane, free_port
+from wire.cli_daemon import PrivateDaemon, reason_to_skip
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +116,23 @@ def test_without_an_etcd_it_says_where_it_looked(tmp_path):
     plane = ControlPlane(tmp_path, store="etcd://127.0.0.1:1")
     with pytest.raises(AssertionError, match=r"sampan: etcd at 127\.0\.0\.1:1 cannot be reached"):
         plane.start()
+
+
+@pytest.mark.root
+def test_sampan_up_with_a_store_in_etcd(server):
+    if reason := reason_to_skip():
+        pytest.skip(reason)
+    daemon = PrivateDaemon()
+    daemon.flags[daemon.flags.index("--api-listen") + 1] = f"127.0.0.1:{free_port()}"
+    daemon.flags += ["--store", f"etcd://{server.members[0].endpoint}/of-the-daemon"]
+    try:
+        done = daemon.service("up")
+        assert done.returncode == 0, done.stderr
+        until = time.monotonic() + 20
+        while time.monotonic() < until and not keys(server, "/of-the-daemon/state/core/namespaces/kube-public"):
+            time.sleep(0.05)
+        assert keys(server, "/of-the-daemon/state/core/namespaces/kube-public")
+        assert b"Kubernetes API: https://" in daemon.service("status").stdout
+        assert not list(Path(daemon.home, "data", "control").glob("*.db"))
+    finally:
+        daemon.remove()
