@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from sampan.api.kube.authz import MASTERS
 from sampan.api.kube.dynamic.python_policies import files, load
 from sampan.base.errors import SampanError, Unavailable
 from sampan.cli.table import Row, show
@@ -19,6 +20,8 @@ from sampan.kube.policy import Asked, Bound, Broken, differences, judged
 
 _DATA_ROOT = "/var/lib/sampan"
 _PAGE = 500
+_ADMIN = "kubernetes-admin"
+"""Whom the certificate that the server is asked with is for: policies are tried as if this one wrote the objects."""
 _OWN_GROUP = "admissionregistration.k8s.io"
 
 
@@ -113,7 +116,19 @@ def _try(bound: Bound, found: Found, obj: dict[str, Any], count: Count) -> None:
     operation, meta = _operation(bound, found), obj["metadata"]
     old = None if operation == "CREATE" else obj
     space, name = meta.get("namespace", ""), meta["name"]
-    asked = Asked(operation, found.group, found.version, found.kind, found.plural, space, name, dry_run=True, old=old)
+    asked = Asked(
+        operation,
+        found.group,
+        found.version,
+        found.kind,
+        found.plural,
+        space,
+        name,
+        user=_ADMIN,
+        groups=(MASTERS,),
+        dry_run=True,
+        old=old,
+    )
     verdict = judged(bound, obj, asked)
     where = f"{found.plural}{'.' if found.group else ''}{found.group} {f'{space}/' if space else ''}{name}"
     if verdict.failure:

@@ -10,6 +10,7 @@ import pytest
 from kube import free_port
 from webhook import patch, slowly, webhook_server
 
+MERGE = {"Content-Type": "application/merge-patch+json"}
 GROUP = "/apis/admissionregistration.k8s.io/v1"
 EVERY_WRITE = {"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"]}
 CREATE = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"]}
@@ -146,6 +147,48 @@ def test_what_is_changed_is_defaulted_and_checked_again(plane, namespace, hooks,
     refused = plane.refused("POST", f"/api/v1/namespaces/{namespace}/pods", pod)
     assert refused["code"] == 422
     assert "spec.containers[1].ports[0].containerPort" in refused["message"]
+
+
+def test_what_a_webhook_may_not_change(plane, namespace, hooks, configure, maps):
+    """Who an object is stays as the server says; another namespace or another name of what is there is refused."""
+    operations = []
+    hooks.on(f"/{namespace}/0", lambda _: patch(*operations))
+    configure("Mutating", {"rules": [{**CREATE, "operations": ["CREATE", "UPDATE"]}]})
+    operations[:] = [
+        {"op": "replace", "path": "/metadata/uid", "value": "mine"},
+        {"op": "replace", "path": "/metadata/creationTimestamp", "value": "2001-01-01T00:00:00Z"},
+    ]
+    made = plane.json("POST", maps, config_map())
+    assert made["metadata"]["uid"] != "mine"
+    assert made["metadata"]["creationTimestamp"] > "2020"
+    operations[:] = [{"op": "replace", "path": "/metadata/namespace", "value": "kube-system"}]
+    refused = plane.refused("POST", maps, config_map("other"))
+    assert refused["message"] == (
+        "the namespace of the provided object does not match the namespace sent on the request"
+    )
+    operations[:] = [{"op": "replace", "path": "/metadata/name", "value": "renamed"}]
+    assert "metadata.name: Invalid value" in plane.refused("PUT", f"{maps}/m", config_map(data={"a": "b"}))["message"]
+
+
+def test_a_webhook_of_a_status_changes_nothing_else(plane, namespace, hooks, configure):
+    hooks.on(f"/{namespace}/0", lambda request: patch(
+        {"op": "add", "path": "/spec/replicas", "value": 9},
+        {"op": "add", "path": "/status", "value": {"replicas": 7, "observedGeneration": 1}},
+    ))  # fmt: skip
+    rule = {"operations": ["*"], "apiGroups": ["apps"], "apiVersions": ["v1"]}
+    configure("Mutating", {"rules": [{**rule, "resources": ["deployments/*"]}]})
+    deployments, labels = f"/apis/apps/v1/namespaces/{namespace}/deployments", {"app": "d"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    made = plane.json("POST", deployments, {
+        "metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": labels}, "template": template}})  # fmt: skip
+    assert made["spec"]["replicas"] == 9
+    assert "replicas" not in made.get("status", {})
+    plane.json("PATCH", f"{deployments}/d", {"spec": {"replicas": 3}}, headers=MERGE)
+    made = plane.json("PATCH", f"{deployments}/d/status", {"status": {"replicas": 1}}, headers=MERGE)
+    assert (made["spec"]["replicas"], made["status"]["replicas"]) == (9, 7)
+    hooks.on(f"/{namespace}/0", lambda request: patch({"op": "add", "path": "/spec/replicas", "value": 1}))
+    made = plane.json("PATCH", f"{deployments}/d/status", {"status": {"replicas": 2}}, headers=MERGE)
+    assert (made["spec"]["replicas"], made["status"]["replicas"]) == (9, 2)
 
 
 def test_changes_go_in_the_order_of_names_and_are_seen_again(plane, namespace, hooks, configure, maps):

@@ -47,10 +47,11 @@ class Rule(NamedTuple):
 
 
 class _Spend:
-    """The steps that are left for an object."""
+    """The steps that are left for an object. When it is over, no further rule is run."""
 
     def __init__(self) -> None:
         self.left = BUDGET
+        self.over = False
 
 
 class Rules:
@@ -86,7 +87,7 @@ class Rules:
     def walk(
         self, value: Any, old: Any, path: str, faults: list[FieldError], spend: _Spend, *, transitions: bool
     ) -> None:
-        if value is None:
+        if value is None or spend.over:
             return
         for rule in self._own:
             # an optional oldSelf is looked at on creation too
@@ -130,25 +131,36 @@ def _key(node: Node, item: Object) -> bytes:
 
 
 def _run(rule: Rule, node: Node, value: Any, old: Any, path: str, faults: list[FieldError], spend: _Spend) -> None:
+    if spend.over:
+        return
     bindings = {"self": typed(node, value)}
     if rule.transition:
         before = typed(node, old) if old is not None else None
         bindings["oldSelf"] = (ABSENT if old is None else Optional(True, before)) if rule.optional_old else before
     frame = Frame(bindings, min(STEPS, spend.left))
-    spend.left -= frame.left
+    given = frame.left
     try:
         held = rule.program.run(frame)
-        if held is True:
-            return
-        why = _message(rule, bindings)
-    except Exhausted:
-        why = f"{rule.program.text}: validation failed due to running out of cost budget, no further validation rules will be run"
+        why = "" if held is True else _message(rule, bindings)
     except Fault as error:
-        why = f"{rule.program.text}: {error}"
-    finally:
-        spend.left += max(frame.left, 0) - 1
-    shown = _TYPE_NAMES.get(node.kind, value)
-    faults.append(FieldError(rule.kind, f"{path}{rule.field}".removeprefix(".") or "<nil>", why, shown))
+        spend.over = isinstance(error, Exhausted)
+        why = _failure(rule, error, all_=given < STEPS)
+    spend.left -= given - max(frame.left, 0) + 1
+    if why:
+        shown = _TYPE_NAMES.get(node.kind, value)
+        faults.append(FieldError(rule.kind, f"{path}{rule.field}".removeprefix(".") or "<nil>", why, shown))
+
+
+def _failure(rule: Rule, error: Fault, *, all_: bool) -> str:
+    """Return what is said of a rule that could not be evaluated. `all_`: what was left for all of them was too little."""
+    what = rule.message or rule.program.text.strip()
+    if isinstance(error, Exhausted) and all_:
+        return "validation failed due to running out of cost budget, no further validation rules will be run"
+    if isinstance(error, Exhausted):
+        return f"no further validation rules will be run due to call cost exceeds limit for rule: {what}"
+    if str(error).startswith("no such overload:"):
+        return f"call arguments did not match a supported operator, function or macro signature for rule: {what}"
+    return f"{error} evaluating rule: {what}"
 
 
 def _message(rule: Rule, bindings: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from sampan.api.kube import metadata
 from sampan.api.kube.admission import Attributes
 from sampan.api.kube.dynamic.authorizer import told
 from sampan.api.kube.records import Records
@@ -14,6 +15,7 @@ from sampan.kube import status
 from sampan.kube.admission import matching
 from sampan.kube.admission.ask import NAMESPACES, Ask, Kind, Matched, Place
 from sampan.kube.admission.matching import Criteria
+from sampan.kube.fielderror import invalid
 from sampan.kube.kinds import scale
 from sampan.kube.object import Object
 from sampan.kube.patch.merge import copied
@@ -139,12 +141,40 @@ class Matcher:
                 check.check(served.node, changed)
         except check.WrongType as error:
             raise status.internal(f"the object is no {served.resource.kind} any more: {error}") from error
+        _restore(attributes, served, changed, obj)
         served.fill(changed)
         before = copied(obj)
         obj.clear()
         obj.update(changed)
         attributes.name = objects.name(obj) or attributes.name
         return bool(before != obj)
+
+
+def _restore(attributes: Attributes, served: Served, changed: Object, obj: Object) -> None:
+    """Restore what nobody may change: who an object is, its history, and what this (sub)resource does not write.
+
+    Raises:
+        ApiError: it would be another object.
+    """
+    if objects.namespace(changed) != objects.namespace(obj):
+        raise status.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    if attributes.old is not None and objects.name(changed) != objects.name(obj):
+        fault = invalid("metadata.name", objects.name(changed), "field is immutable")
+        raise status.invalid(served.resource.kind, served.resource.group, attributes.name, [fault])
+    new, known = objects.metadata(changed), objects.metadata(obj)
+    for field in _KEPT:
+        new.pop(field, None)
+        if field in known:
+            new[field] = known[field]
+    if attributes.old is not None:
+        metadata.confine(served, attributes.subresource, changed, attributes.old)
+    elif served.strategy.has_status:
+        changed.pop("status", None)
+
+
+_KEPT = ("uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 
 
 def _ask(attributes: Attributes, scales: scale.Paths) -> Ask:
