@@ -21,13 +21,14 @@ try:
     import grpc.aio
 
     from sampan.store.kv.etcd_messages import message
+    from sampan.store.kv.etcd_stream import EtcdStream
 except ImportError as error:
     raise Unavailable(
         f"a store in etcd needs grpcio and protobuf ({error}): install them with pip install 'sampan[ha]'"
     ) from error
 
 Method = tuple[str, str, str]
-CallFailed = grpc.aio.AioRpcError
+CallFailed = grpc.RpcError
 Ended = grpc.aio.EOF
 """What a stream reads when it was ended."""
 
@@ -51,7 +52,8 @@ class EtcdCalls:
         self._endpoints = address.endpoints
         self.timeout_s = timeout_s
         credentials = _credentials(address)
-        self._channels = [_channel(endpoint, credentials) for endpoint in address.endpoints]
+        self._channels = [_channel(grpc.aio, endpoint, credentials) for endpoint in address.endpoints]
+        self._watched = [_channel(grpc, endpoint, credentials) for endpoint in address.endpoints]
         self._methods: dict[tuple[int, str], Any] = {}
         self._current = 0
 
@@ -101,6 +103,16 @@ class EtcdCalls:
         """Return the member that is asked now, and a stream with it without a time limit. Cancel it at the end."""
         return self._current, self._bound(self._current, method, "stream_stream")(metadata=etcd.HAS_LEADER)
 
+    def watch(self) -> EtcdStream:
+        """Return a watch's stream with the member that is asked now."""
+        path, request, response = etcd.WATCH
+        begin = self._watched[self._current].stream_stream(
+            path,
+            request_serializer=message[request].SerializeToString,
+            response_deserializer=message[response].FromString,
+        )
+        return EtcdStream(lambda requests: begin(requests, metadata=etcd.HAS_LEADER), self._current)
+
     def endpoint(self, member: int) -> str:
         """Return where a member is."""
         return self._endpoints[member]
@@ -113,6 +125,8 @@ class EtcdCalls:
     async def close(self) -> None:
         """Let go of the connections."""
         await asyncio.gather(*(channel.close() for channel in self._channels))
+        for channel in self._watched:
+            channel.close()
 
     async def _once(self, member: int, method: Method, request: Any, timeout_s: float) -> Any:
         return await self._bound(member, method, "unary_unary")(request, timeout=timeout_s)
@@ -156,7 +170,7 @@ def _credentials(address: Address) -> Any:
         raise InvalidArgument(f"--store: cannot read {error.filename}: {error.strerror}") from error
 
 
-def _channel(endpoint: str, credentials: Any) -> Any:
+def _channel(kind: Any, endpoint: str, credentials: Any) -> Any:
     if credentials is None:
-        return grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
-    return grpc.aio.secure_channel(endpoint, credentials, options=_OPTIONS)
+        return kind.insecure_channel(endpoint, options=_OPTIONS)
+    return kind.secure_channel(endpoint, credentials, options=_OPTIONS)

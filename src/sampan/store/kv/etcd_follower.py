@@ -16,9 +16,10 @@ from typing import Any
 from sampan.base import log
 from sampan.base.errors import DataLoss, SampanError, Unavailable
 from sampan.spec import etcd
-from sampan.store.kv.etcd_calls import CallFailed, Ended, EtcdCalls
+from sampan.store.kv.etcd_calls import CallFailed, EtcdCalls
 from sampan.store.kv.etcd_keys import EtcdKeys
 from sampan.store.kv.etcd_messages import message
+from sampan.store.kv.etcd_stream import EtcdStream
 from sampan.store.kv.hub import Hub
 from sampan.store.kv.port import Compacted, Deliver, Event, Watch
 
@@ -185,43 +186,42 @@ class Follower:
             Compacted
             Unavailable: the stream broke, or the member has no leader.
         """
-        member, stream = self._calls.stream(etcd.WATCH)
+        stream = self._calls.watch()
+        where = self._calls.endpoint(stream.member)
         first, end = self._keys.span(prefix)
         create = {"key": first, "range_end": end, "start_revision": after + 1, "prev_kv": True, "progress_notify": True}
         position = [after]
-        nudging: asyncio.Task[None] | None = None
+        nudging = asyncio.ensure_future(self._nudge(stream, position, wanted))
         try:
-            await stream.write(message["WatchRequest"](create_request=create))
-            nudging = asyncio.ensure_future(self._nudge(stream, position, wanted))
-            while (response := await stream.read()) is not Ended:
-                if response.compact_revision:
-                    raise Compacted(response.compact_revision)
-                if response.canceled:
-                    raise Unavailable(f"etcd ended the watch: {response.cancel_reason}")
-                if not response.created:
-                    position[0] = response.events[-1].kv.mod_revision if response.events else response.header.revision
-                yield response
-            raise Unavailable(f"etcd at {self._calls.endpoint(member)} ended the watch")
-        except (CallFailed, asyncio.InvalidStateError) as error:
-            self._calls.turn(member)
-            text = error.details() if isinstance(error, CallFailed) else str(error)
-            raise Unavailable(f"the watch of etcd at {self._calls.endpoint(member)} broke ({text})") from error
-        finally:
-            if nudging is not None:
-                nudging.cancel()
-            stream.cancel()
-
-    async def _nudge(self, stream: Any, position: list[int], wanted: Callable[[], int]) -> None:
-        with contextlib.suppress(CallFailed, asyncio.InvalidStateError):
+            stream.send(message["WatchRequest"](create_request=create))
             while True:
-                if position[0] >= wanted():
-                    self._behind.clear()
-                    await self._behind.wait()
-                target = wanted()
-                await asyncio.sleep(_GRACE_S)
-                while position[0] < target:
-                    await stream.write(message["WatchRequest"](progress_request={}))
-                    await asyncio.sleep(_NUDGE_S)
+                for response in await stream.responses():
+                    if response.compact_revision:
+                        raise Compacted(response.compact_revision)
+                    if response.canceled:
+                        raise Unavailable(f"etcd ended the watch: {response.cancel_reason}")
+                    if not response.created:
+                        last = response.events[-1].kv if response.events else None
+                        position[0] = last.mod_revision if last else response.header.revision
+                    yield response
+        except (CallFailed, EOFError) as error:
+            self._calls.turn(stream.member)
+            text = str(error) if isinstance(error, EOFError) else error.details()
+            raise Unavailable(f"the watch of etcd at {where} broke ({text})") from error
+        finally:
+            nudging.cancel()
+            stream.close()
+
+    async def _nudge(self, stream: EtcdStream, position: list[int], wanted: Callable[[], int]) -> None:
+        while True:
+            if position[0] >= wanted():
+                self._behind.clear()
+                await self._behind.wait()
+            target = wanted()
+            await asyncio.sleep(_GRACE_S)
+            while position[0] < target:
+                stream.send(message["WatchRequest"](progress_request={}))
+                await asyncio.sleep(_NUDGE_S)
 
 
 def _size(event: Event) -> int:
