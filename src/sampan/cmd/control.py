@@ -62,7 +62,7 @@ from sampan.api.kube.served import Registry
 from sampan.api.kube.server import ApiServer, Randomness, build, registry
 from sampan.api.kube.tokens import AccountTokens
 from sampan.api.kube.view import View
-from sampan.api.kube.webhook import ServiceLookup
+from sampan.api.kube.webhook import Caller, ServiceLookup
 from sampan.base import log
 from sampan.base.clock import Clock, SystemClock
 from sampan.base.errors import Conflict, InvalidArgument, SampanError, Unavailable
@@ -154,12 +154,12 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     randomness = Randomness(lambda: str(uuid.uuid4()), _suffix)
     definitions = View(records, _resource(served, "apiextensions.k8s.io", "customresourcedefinitions"))
     slices = _resource(served, "discovery.k8s.io", "endpointslices")
-    services = ServiceLookup(views["services"], records, slices, secrets.randbelow)
+    caller = Caller(ServiceLookup(views["services"], records, slices, secrets.randbelow))
     customs = CustomResources(
         definitions,
         served,
         lambda: rfc3339.render(clock.now_ns() // 10**9),
-        services,
+        caller,
         randomness.uid,
     )
     await definitions.start()
@@ -174,7 +174,7 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     chain = Chain(
         [
             *_plugins(views, records, served, authorizer),
-            *dynamic.plugins(views, records, served, authorizer, services, randomness.uid, matcher, policies),
+            *dynamic.plugins(views, records, served, authorizer, caller, randomness.uid, matcher, policies),
             ResourceQuotaAdmission(quotas),
             nodes,
             RbacEscalation(roles, authorizer, records),
@@ -203,7 +203,7 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     return ControlPlane(
         server,
         (main, events, leases),
-        (*views.values(), quotas, graph, definitions, policies),
+        (*views.values(), quotas, graph, definitions, policies, caller),
         controllers,
         customs,
         audit,

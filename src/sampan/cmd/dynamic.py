@@ -15,7 +15,7 @@ from sampan.api.kube.dynamic.webhooks import Hooks, MutatingWebhooks, Validating
 from sampan.api.kube.records import Records
 from sampan.api.kube.served import Registry
 from sampan.api.kube.view import View
-from sampan.api.kube.webhook import Resolve
+from sampan.api.kube.webhook import Caller
 
 VIEWED = dict.fromkeys(
     (
@@ -36,7 +36,7 @@ def plugins(
     records: Records,
     served: Registry,
     authorizer: Authorizer,
-    services: Resolve,
+    caller: Caller,
     new_uid: Callable[[], str],
     matcher: Matcher,
     policies_in_python: PythonPolicies,
@@ -45,7 +45,7 @@ def plugins(
     parameters = Parameters(served, records)
 
     def hooks(plural: str) -> Hooks:
-        return Hooks(views[plural], matcher, authorizer, services, new_uid)
+        return Hooks(views[plural], matcher, authorizer, caller, new_uid)
 
     def policies(kind: str) -> Policies:
         kept, bindings = views[f"{kind}admissionpolicies"], views[f"{kind}admissionpolicybindings"]

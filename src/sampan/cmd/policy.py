@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
     if not paths:
         print(f"sampan: there are no policies in {folder}", file=sys.stderr)
         return 1
-    held, broken = _load(paths)
+    held, broken = _load(paths, given=bool(getattr(words, "file", None)))
     if words.verb == "list":
         show([_row(each) for each in held], _COLUMNS)
     for path, why in broken:
@@ -58,12 +58,12 @@ def main(argv: list[str]) -> int:
         return 1
 
 
-def _load(paths: list[Path]) -> tuple[list[Bound], list[tuple[Path, str]]]:
+def _load(paths: list[Path], *, given: bool) -> tuple[list[Bound], list[tuple[Path, str]]]:
     held: list[Bound] = []
     broken: list[tuple[Path, str]] = []
     for path in paths:
         try:
-            held += load(path)
+            held += load(path, given=given)
         except Broken as error:
             broken.append((path, str(error)))
     return held, broken

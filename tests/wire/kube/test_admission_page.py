@@ -48,6 +48,7 @@ def test_the_policies_do_what_the_page_says(tmp_path):
         policies = plane.directory / "policies"
         policies.mkdir()
         (policies / "policy.py").write_text(EXAMPLE.read_text())
+        (policies / "policy.py").chmod(0o600)
         plane.restart()
         said = plane.kubectl("create", "deployment", "web2", "--image=nginx", check=False)
         [line] = re.findall(r"^    … (deployments\.apps .*)$", PAGE, re.MULTILINE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sampan.api.kube import webhook
+from sampan.api.kube.webhook import Caller
 from sampan.base.errors import SampanError
 from sampan.kube import object as objects
 from sampan.kube import status as refusals
@@ -36,11 +36,11 @@ class Renaming:
 class Remote:
     """Conversion by a webhook. Spec: apiextensions.k8s.io/v1 ConversionReview."""
 
-    def __init__(self, served: str, stored: str, hook: Object, resolve: webhook.Resolve, new_uid: NewUid) -> None:
+    def __init__(self, served: str, stored: str, hook: Object, caller: Caller, new_uid: NewUid) -> None:
         self._served = served
         self._stored = stored
         self._hook = hook
-        self._resolve = resolve
+        self._caller = caller
         self._new_uid = new_uid
 
     async def to_storage(self, found: list[Object]) -> list[Object]:
@@ -60,8 +60,7 @@ class Remote:
             "request": {"uid": asked, "desiredAPIVersion": wanted, "objects": foreign},
         }
         try:
-            to = await webhook.endpoint(mapping(self._hook, "clientConfig"), self._resolve)
-            answer = await webhook.post(to, review, CONVERSION_S)
+            answer = await self._caller.post(mapping(self._hook, "clientConfig"), review, CONVERSION_S)
         except SampanError as error:
             raise _failed(foreign, str(error)) from error
         converted = iter(_checked(mapping(answer, "response"), asked, foreign, wanted))

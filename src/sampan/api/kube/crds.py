@@ -12,7 +12,7 @@ from sampan.api.kube.conversion import NewUid, Remote, Renaming
 from sampan.api.kube.records import Change
 from sampan.api.kube.served import Conversion, Registry, Served
 from sampan.api.kube.view import View
-from sampan.api.kube.webhook import Resolve
+from sampan.api.kube.webhook import Caller
 from sampan.base import log
 from sampan.client.port import Client, Ref
 from sampan.kube import object as objects
@@ -44,13 +44,11 @@ def _mark(crd: Object) -> str:
 class CustomResources:
     """Keeps the registry's dynamic resources as the definitions in the view say."""
 
-    def __init__(
-        self, view: View, registry: Registry, now: Callable[[], str], resolve: Resolve, new_uid: NewUid
-    ) -> None:
-        """`view`: of CustomResourceDefinitions. `now`: RFC 3339. `resolve`: where a conversion webhook's service is."""
+    def __init__(self, view: View, registry: Registry, now: Callable[[], str], caller: Caller, new_uid: NewUid) -> None:
+        """`view`: of CustomResourceDefinitions. `now`: RFC 3339. `caller`: asks conversion webhooks."""
         self._view = view
         self._registry = registry
-        self._resolve = resolve
+        self._caller = caller
         self._new_uid = new_uid
         self._now = now
         self._made: dict[str, _Made] = {}
@@ -114,7 +112,7 @@ class CustomResources:
             # what was stored before the storage version changed is of another one
             if text(crd, "spec", "conversion", "strategy") == "Webhook":
                 hook = mapping(crd, "spec", "conversion", "webhook")
-                conversion = Remote(resource.api_version, stored, hook, self._resolve, self._new_uid)
+                conversion = Remote(resource.api_version, stored, hook, self._caller, self._new_uid)
             else:
                 conversion = Renaming(resource.api_version, stored)
         return Served(resource, version.strategy, version.node, conversion, scale=version.scale, dynamic=True)

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from sampan.api.kube import webhook
 from sampan.api.kube.access import Authorizer
 from sampan.api.kube.admission import Attributes
 from sampan.api.kube.dynamic.authorizer import Asking
 from sampan.api.kube.dynamic.matcher import Matcher
 from sampan.api.kube.dynamic.reinvocation import Rounds
 from sampan.api.kube.view import View
+from sampan.api.kube.webhook import Caller
 from sampan.base import log
 from sampan.base.errors import SampanError
 from sampan.kube import object as objects
@@ -68,13 +68,13 @@ class Hooks:
         configurations: View,
         matcher: Matcher,
         authorizer: Authorizer,
-        resolve: webhook.Resolve,
+        caller: Caller,
         new_uid: Callable[[], str],
     ) -> None:
         self._configurations = configurations
         self.matcher = matcher
         self._authorizer = authorizer
-        self._resolve = resolve
+        self._caller = caller
         self._new_uid = new_uid
         self._known: list[Hook] | None = None
         configurations.on_change(lambda _: self._forget())
@@ -118,9 +118,8 @@ class Hooks:
             raise Failed("webhook does not accept known AdmissionReview versions (v1)")
         uid, timeout_s = self._new_uid(), number(hook.said, "timeoutSeconds") or _TIMEOUT_S
         try:
-            to = await webhook.endpoint(mapping(hook.said, "clientConfig"), self._resolve)
-            path = f"{to.path}{'&' if '?' in to.path else '?'}timeout={timeout_s}s"
-            answer = await webhook.post(to._replace(path=path), review.question(matched, uid), timeout_s)
+            config, asked = mapping(hook.said, "clientConfig"), review.question(matched, uid)
+            answer = await self._caller.post(config, asked, timeout_s, query=f"timeout={timeout_s}s")
         except SampanError as error:
             raise Failed(f"failed to call webhook: {error}") from error
         try:
