@@ -33,7 +33,7 @@ class Refused(Exception):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """Who writes what. `old` is the object as it is stored, None for CREATE; do not change it."""
+    """Who writes what. `old` is the object as it is stored, None for CREATE."""
 
     operation: str
     group: str
@@ -146,7 +146,10 @@ def judged(bound: Bound, obj: Object, asked: Asked) -> Verdict:
     """Return what a policy says of an object, which is not changed. Never raises: what goes wrong in it is its failure."""
     own = copied(obj)
     try:
-        answer = bound.policy.admit(own, asked) if bound.told else bound.policy.admit(own)
+        if bound.told:
+            answer = bound.policy.admit(own, msgspec.structs.replace(asked, old=copied(asked.old)))
+        else:
+            answer = bound.policy.admit(own)
     except Refused as refused:
         return Verdict(refusal=" ".join(str(refused).split())[:_LONGEST] or "it gives no reason")
     except (Exception, SystemExit) as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from sampan.kube.admission.expression import BODY_VARIABLES, CONDITION_VARIABLES
 from sampan.kube.fielderror import FieldError, forbidden, invalid, not_supported, required
@@ -43,8 +43,8 @@ def _default_policy(obj: Object) -> None:
         _default_match(spec.get("matchConstraints"))
 
 
-def _policy(own: Callable[[Object, Object], Iterator[FieldError]]) -> Validate:
-    """Return the check of a policy; `own(policy, spec)` is what its kind has besides."""
+def _policy(own: Callable[[Object, Object, _Sight], Iterator[FieldError]]) -> Validate:
+    """Return the check of a policy; `own(policy, spec, sight)` is what its kind has besides."""
 
     def validate(obj: Object) -> list[FieldError]:
         spec = mapping(obj, "spec")
@@ -59,11 +59,20 @@ def _policy(own: Callable[[Object, Object], Iterator[FieldError]]) -> Validate:
                 faults.append(required("spec.matchConstraints.resourceRules"))
         seen = _seen(spec, CONDITION_VARIABLES | {"namespaceObject"})
         faults += admissionrule.match_conditions("spec.matchConditions", items(spec, "matchConditions"), seen)
+        sight = _Sight(_seen(spec, BODY_VARIABLES), ())
         for index, variable in enumerate(items(spec, "variables")):
-            faults += _variable(f"spec.variables[{index}]", variable, _seen(spec, BODY_VARIABLES))
-        return [*faults, *own(obj, spec)]
+            faults += _variable(f"spec.variables[{index}]", variable, sight)
+            sight = sight._replace(variables=(*sight.variables, text(variable, "name")))
+        return [*faults, *own(obj, spec, sight)]
 
     return validate
+
+
+class _Sight(NamedTuple):
+    """What an expression sees: names, and the fields of `variables`."""
+
+    names: frozenset[str]
+    variables: tuple[str, ...]
 
 
 def _seen(spec: Object, variables: frozenset[str]) -> frozenset[str]:
@@ -100,45 +109,44 @@ def _match_resources(path: str, resources: Any) -> Iterator[FieldError]:
             yield from admissionrule.rule(where, rule)
 
 
-def _variable(path: str, variable: Object, seen: frozenset[str]) -> Iterator[FieldError]:
+def _variable(path: str, variable: Object, sight: _Sight) -> Iterator[FieldError]:
     name_ = text(variable, "name").strip()
     if not name_:
         yield required(f"{path}.name", "name is not specified")
     elif not _IDENTIFIER.fullmatch(name_) or name_ in _RESERVED:
         yield invalid(f"{path}.name", name_, "name is not a valid CEL identifier")
-    yield from _expression(f"{path}.expression", text(variable, "expression"), seen)
+    yield from _expression(f"{path}.expression", text(variable, "expression"), sight)
 
 
-def _expression(path: str, said: str, seen: frozenset[str]) -> Iterator[FieldError]:
+def _expression(path: str, said: str, sight: _Sight) -> Iterator[FieldError]:
     if said.strip():
-        yield from admissionrule.expression(path, said, seen)
+        yield from admissionrule.expression(path, said, *sight)
     else:
         yield required(path, f"{path.rpartition('.')[2]} is not specified")
 
 
-def _validations(obj: Object, spec: Object) -> Iterator[FieldError]:
+def _validations(obj: Object, spec: Object, sight: _Sight) -> Iterator[FieldError]:
     validations, annotations = items(spec, "validations"), items(spec, "auditAnnotations")
-    seen = _seen(spec, BODY_VARIABLES)
     if not validations and not annotations:
         for field in ("validations", "auditAnnotations"):
             yield required(f"spec.{field}", "validations or auditAnnotations must contain at least one item")
     for index, validation in enumerate(validations):
-        yield from _validation(f"spec.validations[{index}]", validation, seen)
+        yield from _validation(f"spec.validations[{index}]", validation, sight)
     if len(annotations) > _AUDIT_ANNOTATIONS:
         why = f"must not have more than {_AUDIT_ANNOTATIONS} auditAnnotations"
         yield invalid("spec.auditAnnotations", annotations, why)
     for index, annotation in enumerate(annotations):
         path, key = f"spec.auditAnnotations[{index}]", text(annotation, "key")
         yield from check.name(f"{path}.key", f"{name(obj)}/{key}", names.qualified_name)
-        yield from _expression(f"{path}.valueExpression", text(annotation, "valueExpression"), seen)
+        yield from _expression(f"{path}.valueExpression", text(annotation, "valueExpression"), sight)
     yield from check.unique("spec.auditAnnotations", [text(each, "key") for each in annotations], "key")
 
 
-def _validation(path: str, validation: Object, seen: frozenset[str]) -> Iterator[FieldError]:
+def _validation(path: str, validation: Object, sight: _Sight) -> Iterator[FieldError]:
     message, expression = text(validation, "message"), text(validation, "messageExpression")
-    yield from _expression(f"{path}.expression", text(validation, "expression"), seen)
+    yield from _expression(f"{path}.expression", text(validation, "expression"), sight)
     if expression.strip():
-        yield from _expression(f"{path}.messageExpression", expression, seen)
+        yield from _expression(f"{path}.messageExpression", expression, sight)
     elif expression:
         yield invalid(f"{path}.messageExpression", expression, "must be non-empty if specified")
     if message and not message.strip():
@@ -148,12 +156,12 @@ def _validation(path: str, validation: Object, seen: frozenset[str]) -> Iterator
     yield from check.optional(f"{path}.reason", validation.get("reason"), _REASONS)
 
 
-def _mutations(obj: Object, spec: Object) -> Iterator[FieldError]:
+def _mutations(obj: Object, spec: Object, sight: _Sight) -> Iterator[FieldError]:
     mutations = items(spec, "mutations")
     if not mutations:
         yield required("spec.mutations", "mutations must contain at least one item")
     for index, mutation in enumerate(mutations):
-        yield from _mutation(f"spec.mutations[{index}]", mutation, _seen(spec, BODY_VARIABLES))
+        yield from _mutation(f"spec.mutations[{index}]", mutation, sight)
     if not text(spec, "reinvocationPolicy"):
         yield required("spec.reinvocationPolicy")
     else:
@@ -164,7 +172,7 @@ def _mutations(obj: Object, spec: Object) -> Iterator[FieldError]:
             yield not_supported(path, "DELETE", ("*", "CONNECT", "CREATE", "UPDATE"))
 
 
-def _mutation(path: str, mutation: Object, seen: frozenset[str]) -> Iterator[FieldError]:
+def _mutation(path: str, mutation: Object, sight: _Sight) -> Iterator[FieldError]:
     kind = text(mutation, "patchType")
     field = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}.get(kind)
     if not kind:
@@ -174,7 +182,7 @@ def _mutation(path: str, mutation: Object, seen: frozenset[str]) -> Iterator[Fie
     elif mutation.get(field) is None:
         yield required(f"{path}.{field}")
     else:
-        yield from _expression(f"{path}.{field}.expression", text(mutation, field, "expression"), seen)
+        yield from _expression(f"{path}.{field}.expression", text(mutation, field, "expression"), sight)
 
 
 # --- bindings ---------------------------------------------------------------------------------------------------------

@@ -5,10 +5,11 @@ Spec: admissionregistration.k8s.io/v1 RuleWithOperations, MatchCondition.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from sampan.kube.admission.expression import CONDITION_VARIABLES
+from sampan.kube.cel import syntax
 from sampan.kube.cel.fault import CelError
 from sampan.kube.cel.program import compile as compiled
 from sampan.kube.fielderror import FieldError, invalid, required, too_many
@@ -86,12 +87,27 @@ def _resources(path: str, resources: list[str]) -> Iterator[FieldError]:
         yield invalid(path, resources, why)
 
 
-def expression(path: str, said: str, variables: frozenset[str]) -> Iterator[FieldError]:
-    """Yield what is wrong with an expression in CEL that is not empty."""
+def expression(path: str, said: str, seen: frozenset[str], known: Collection[str] = ()) -> Iterator[FieldError]:
+    """Yield what is wrong with an expression in CEL that is not empty. `known`: the fields of `variables`."""
     try:
-        compiled(said, variables)
+        program = compiled(said, seen)
     except CelError as error:
         yield invalid(path, said, f"compilation failed: {error}")
+        return
+    for select in _selects(program.tree):
+        of = select.of
+        if isinstance(of, syntax.Name) and of.name == "variables" and select.field not in known:
+            undefined = CelError(f"undefined field '{select.field}'", said, select.position)
+            yield invalid(path, said, f"compilation failed: {undefined}")
+
+
+def _selects(tree: Any) -> Iterator[syntax.Select]:
+    """Yield every `a.b` in an expression."""
+    if isinstance(tree, syntax.Select):
+        yield tree
+    if isinstance(tree, tuple):
+        for part in tree:
+            yield from _selects(part)
 
 
 def match_conditions(

@@ -239,3 +239,54 @@ def test_a_binding_denies_or_warns() -> None:
         "spec.paramRef.selector",
     ]
     assert faults(STRATEGIES["MutatingAdmissionPolicyBinding"], edited(BINDING, "spec.validationActions", GONE)) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "why"),
+    [
+        ({"validations": [{"expression": "object.x ="}]}, "validations[0].expression", "Syntax error"),
+        (
+            {"validations": [{"expression": "params.x"}]},
+            "validations[0].expression",
+            "undeclared reference to 'params'",
+        ),
+        ({"validations": [{"expression": "variables.x"}]}, "validations[0].expression", "undefined field 'x'"),
+        (
+            {"variables": [{"name": "a", "expression": "variables.b"}, {"name": "b", "expression": "1"}]},
+            "variables[0].expression",
+            "undefined field 'b'",
+        ),
+        (
+            {"matchConditions": [{"name": "a", "expression": "variables.x"}]},
+            "matchConditions[0].expression",
+            "undeclared reference to 'variables'",
+        ),
+        (
+            {"validations": [{"expression": "true", "messageExpression": "nothing.x"}]},
+            "validations[0].messageExpression",
+            "undeclared reference to 'nothing'",
+        ),
+        (
+            {"auditAnnotations": [{"key": "a", "valueExpression": "f(1)"}]},
+            "auditAnnotations[0].valueExpression",
+            "undeclared reference to 'f'",
+        ),
+    ],
+)
+def test_expressions_that_are_none(spec: Any, field: str, why: str) -> None:
+    kind = STRATEGIES["ValidatingAdmissionPolicy"]
+    [fault] = kind.validate(defaulted(kind, {**POLICY, "spec": {**POLICY["spec"], **spec}}))
+    assert fault.path == f"spec.{field}"
+    assert fault.detail.startswith("compilation failed: ERROR: <input>:1:")
+    assert why in fault.detail
+
+
+def test_expressions_see_what_is_there() -> None:
+    spec = {
+        "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},
+        "variables": [{"name": "a", "expression": "params.data.x"}, {"name": "b", "expression": "variables.a + 'y'"}],
+        "matchConditions": [{"name": "a", "expression": "params != null && namespaceObject != null"}],
+        "validations": [{"expression": "[1].all(i, variables.b == object.x)", "messageExpression": "variables.a"}],
+    }
+    kind = STRATEGIES["ValidatingAdmissionPolicy"]
+    assert kind.validate(defaulted(kind, {**POLICY, "spec": {**POLICY["spec"], **spec}})) == []
