@@ -1,17 +1,18 @@
-"""Quota: what an object uses of its namespace's quotas, and which quotas count it. Pure.
+"""Quota: what an object uses of its namespace's quotas, and which quotas count it. Pure. Amounts are in billionths.
 
 Spec: core/v1 ResourceQuota; Kubernetes "Resource Quotas".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from sampan.kube import quantity
 from sampan.kube.object import Object
-from sampan.kube.quantity import Quantity
+from sampan.kube.quantity import NANO, Quantity
 from sampan.kube.reading import flag, items, mapping, number, text, words
 from sampan.kube.resource import Resource
 
@@ -24,11 +25,10 @@ _STORAGE_CLASS = ".storageclass.storage.k8s.io/"
 class Use(NamedTuple):
     """What one object uses: amounts by the names that quotas have for them, and what scopes ask of it."""
 
-    amounts: Mapping[str, Fraction]
+    amounts: Mapping[str, int]
     scopes: frozenset[str] = frozenset()
     priority_class: str = ""
     pod: bool = False
-    uid: str = ""
 
 
 NOTHING = Use({})
@@ -47,19 +47,15 @@ def kinds_of(name: str) -> tuple[str, str]:
     return "pods", ""
 
 
-def use(resource: Resource, obj: Object) -> Use:
-    """Return what an object uses."""
-    return _use(resource, obj)._replace(uid=text(obj, "metadata", "uid"))
-
-
-def _use(resource: Resource, obj: Object) -> Use:
-    counted = {_count(resource): Fraction(1)}
+def use(resource: Resource, obj: Object, names: Collection[str], *, scoped: bool) -> Use:
+    """Return what an object uses; of computing resources only where one of them is in `names`, scopes only where asked."""
+    counted = {_count(resource): NANO}
     if resource.group:
         return Use(counted)
     if resource.plural == "pods":
-        return _pod(obj, counted)
+        return _pod(obj, counted, any(map(_is_compute, names)), scoped)
     if resource.plural in _BARE:
-        counted[resource.plural] = Fraction(1)
+        counted[resource.plural] = NANO
     if resource.plural == "services":
         return Use(counted | _service(obj))
     if resource.plural == "persistentvolumeclaims":
@@ -71,7 +67,7 @@ def _count(resource: Resource) -> str:
     return f"count/{resource.plural}.{resource.group}" if resource.group else f"count/{resource.plural}"
 
 
-def _service(obj: Object) -> dict[str, Fraction]:
+def _service(obj: Object) -> dict[str, int]:
     kind = text(obj, "spec", "type")
     ports = items(obj, "spec", "ports")
     balanced = kind == "LoadBalancer"
@@ -80,32 +76,33 @@ def _service(obj: Object) -> dict[str, Fraction]:
         nodes = len(ports)
     elif balanced:
         nodes = sum(1 for port in ports if number(port, "nodePort"))
-    return {"services.nodeports": Fraction(nodes), "services.loadbalancers": Fraction(int(balanced))}
+    return {"services.nodeports": NANO * nodes, "services.loadbalancers": NANO * balanced}
 
 
-def _claim(obj: Object) -> dict[str, Fraction]:
+def _claim(obj: Object) -> dict[str, int]:
     asked = _amount(mapping(obj, "spec", "resources", "requests").get("storage", "0"))
     held = _amount(mapping(obj, "status", "allocatedResources").get("storage", "0"))
     size = max(asked, held)
     found = {"requests.storage": size}
     if name := text(obj, "spec", "storageClassName"):
         found[f"{name}{_STORAGE_CLASS}requests.storage"] = size
-        found[f"{name}{_STORAGE_CLASS}persistentvolumeclaims"] = Fraction(1)
+        found[f"{name}{_STORAGE_CLASS}persistentvolumeclaims"] = NANO
     return found
 
 
 # --- pods -------------------------------------------------------------------------------------------------------------
 
 
-def _pod(obj: Object, counted: dict[str, Fraction]) -> Use:
+def _is_compute(name: str) -> bool:
+    return name in _COMPUTE or name.startswith(("requests.", "limits.", "hugepages-"))
+
+
+def _pod(obj: Object, counted: dict[str, int], compute: bool, scoped: bool) -> Use:
     spec = mapping(obj, "spec")
-    scopes = {"Terminating" if number(spec, "activeDeadlineSeconds") > 0 else "NotTerminating"}
-    scopes.add("NotBestEffort" if _asks(spec) else "BestEffort")
-    if _crosses(spec):
-        scopes.add("CrossNamespacePodAffinity")
     amounts = dict(counted)  # of a pod that has ended too, until it is deleted
     if text(obj, "status", "phase") not in ("Succeeded", "Failed"):
-        amounts["pods"] = Fraction(1)
+        amounts["pods"] = NANO
+    if compute and "pods" in amounts:
         for name, amount in effective(spec, "requests").items():
             amounts[f"requests.{name}"] = amount
             if name in _COMPUTE or name.startswith("hugepages-"):
@@ -113,17 +110,36 @@ def _pod(obj: Object, counted: dict[str, Fraction]) -> Use:
         for name, amount in effective(spec, "limits").items():
             if name in _COMPUTE:
                 amounts[f"limits.{name}"] = amount
-    return Use(amounts, frozenset(scopes), text(spec, "priorityClassName"), pod=True)
+    scopes = _scopes(spec) if scoped else frozenset()
+    return Use(amounts, scopes, text(spec, "priorityClassName"), pod=True)
 
 
-def effective(spec: Object, field: str) -> dict[str, Fraction]:
+def _scopes(spec: Object) -> frozenset[str]:
+    return _SCOPES[number(spec, "activeDeadlineSeconds") > 0, _asks(spec), _crosses(spec)]
+
+
+_SCOPES = {
+    (ends, asks, crosses): frozenset(
+        (
+            "Terminating" if ends else "NotTerminating",
+            "NotBestEffort" if asks else "BestEffort",
+            *(["CrossNamespacePodAffinity"] if crosses else []),
+        )
+    )
+    for ends in (False, True)
+    for asks in (False, True)
+    for crosses in (False, True)
+}
+
+
+def effective(spec: Object, field: str) -> dict[str, int]:
     """Return what a pod asks for as a whole; `field`: "requests" or "limits".
 
     Init containers run one after another, before the others; those that are restarted always (sidecars) stay.
     """
     running = _sum(mapping(item, "resources", field) for item in items(spec, "containers"))
-    sidecars: dict[str, Fraction] = {}
-    starting: dict[str, Fraction] = {}
+    sidecars: dict[str, int] = {}
+    starting: dict[str, int] = {}
     for item in items(spec, "initContainers"):
         own = _sum([mapping(item, "resources", field)])
         if text(item, "restartPolicy") == "Always":
@@ -131,27 +147,27 @@ def effective(spec: Object, field: str) -> dict[str, Fraction]:
             own = sidecars
         else:
             own = _plus(own, sidecars)
-        starting = {name: max(starting.get(name, Fraction()), own.get(name, Fraction())) for name in {*starting, *own}}
+        starting = {name: max(starting.get(name, 0), own.get(name, 0)) for name in {*starting, *own}}
     running = _plus(running, sidecars)
-    total = {name: max(running.get(name, Fraction()), starting.get(name, Fraction())) for name in {*running, *starting}}
+    total = {name: max(running.get(name, 0), starting.get(name, 0)) for name in {*running, *starting}}
     total |= _sum([mapping(spec, "resources", field)])  # of the pod as a whole: it decides
     overhead = _sum([mapping(spec, "overhead")])
     return {
-        name: amount + (overhead.get(name, Fraction()) if field == "requests" or amount else Fraction())
-        for name, amount in (total | {name: total.get(name, Fraction()) for name in overhead}).items()
+        name: amount + (overhead.get(name, 0) if field == "requests" or amount else 0)
+        for name, amount in (total | {name: total.get(name, 0) for name in overhead}).items()
     }
 
 
-def _sum(parts: Iterable[Object]) -> dict[str, Fraction]:
-    total: dict[str, Fraction] = {}
+def _sum(parts: Iterable[Object]) -> dict[str, int]:
+    total: dict[str, int] = {}
     for part in parts:
         for name, value in part.items():
-            total[name] = total.get(name, Fraction()) + _amount(value)
+            total[name] = total.get(name, 0) + _amount(value)
     return total
 
 
-def _plus(first: Mapping[str, Fraction], second: Mapping[str, Fraction]) -> dict[str, Fraction]:
-    return {name: first.get(name, Fraction()) + second.get(name, Fraction()) for name in {*first, *second}}
+def _plus(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
+    return {name: first.get(name, 0) + second.get(name, 0) for name in {*first, *second}}
 
 
 def _asks(spec: Object) -> bool:
@@ -168,8 +184,9 @@ def _asks(spec: Object) -> bool:
 
 def _crosses(spec: Object) -> bool:
     """Return whether a pod's affinity looks into other namespaces."""
-    for kind in ("podAffinity", "podAntiAffinity"):
-        rules = mapping(spec, "affinity", kind)
+    affinity = spec.get("affinity")
+    for kind in ("podAffinity", "podAntiAffinity") if affinity else ():
+        rules = mapping(affinity, kind)
         terms = [
             *items(rules, "requiredDuringSchedulingIgnoredDuringExecution"),
             *(
@@ -185,14 +202,25 @@ def _crosses(spec: Object) -> bool:
 # --- quotas -----------------------------------------------------------------------------------------------------------
 
 
-def hard(quota: Object) -> dict[str, Quantity]:
+class Bound(NamedTuple):
+    """What a quota allows of a name, and how it is written."""
+
+    amount: int
+    form: str
+
+    def __str__(self) -> str:
+        return shown(*self)
+
+
+def hard(quota: Object) -> dict[str, Bound]:
     """Return what a quota bounds, by name."""
-    found: dict[str, Quantity] = {}
+    found: dict[str, Bound] = {}
     for name, value in mapping(quota, "spec", "hard").items():
         try:
-            found[name] = quantity.of(value)
+            said = quantity.of(value)
         except quantity.QuantityError:
             continue
+        found[name] = Bound(int(said.amount * NANO), said.form)
     return found
 
 
@@ -242,8 +270,22 @@ def _without(spec: Object, field: str, name: str) -> Iterator[str]:
                 yield text(container, "name")
 
 
-def _amount(value: object) -> Fraction:
+def shown(amount: int, form: str) -> str:
+    """Return an amount as text, in the form in which the quota is written."""
+    return str(Quantity(Fraction(amount, NANO), form))
+
+
+def _amount(value: object) -> int:
+    return _nanos(value) if isinstance(value, str) else _parsed(value)
+
+
+@lru_cache(maxsize=4096)
+def _nanos(text: str) -> int:
+    return _parsed(text)
+
+
+def _parsed(value: object) -> int:
     try:
-        return quantity.of(value).amount
+        return int(quantity.of(value).amount * NANO)
     except quantity.QuantityError:
-        return Fraction()
+        return 0

@@ -7,10 +7,10 @@ store: two of them on one store would each let in what the other has just let in
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
-from sampan.api.kube.records import Change, Records
+from sampan.api.kube.records import Change, Records, change
 from sampan.api.kube.served import Registry
 from sampan.api.kube.view import View
 from sampan.base import log
@@ -18,10 +18,9 @@ from sampan.base.errors import SampanError
 from sampan.kube import object as objects
 from sampan.kube import quota as rules
 from sampan.kube.object import Object
-from sampan.kube.quantity import Quantity
-from sampan.kube.quota import NOTHING, Use
+from sampan.kube.quota import NOTHING, Bound, Use
 from sampan.kube.resource import Resource
-from sampan.store.kv.port import Watch
+from sampan.store.kv.port import Event, Watch
 
 _RETRY_S = 1.0
 _log = log.get("kube")
@@ -34,24 +33,86 @@ class Exceeded(Exception):
     """A quota would be exceeded; the text says which, and by what."""
 
 
+class _Quota(NamedTuple):
+    """A quota, what it bounds, and what is used of it."""
+
+    object: Object
+    hard: dict[str, Bound]
+    totals: dict[str, int]
+    scoped: bool
+
+    def counts(self, of: Use) -> bool:
+        return not self.scoped or rules.counts(self.object, of)
+
+    def add(self, of: Use, sign: int) -> bool:
+        """Add or take away what an object uses; True where it is counted here."""
+        if of is NOTHING or not self.counts(of):
+            return False
+        for name in self.hard:
+            if amount := of.amounts.get(name):
+                self.totals[name] = self.totals.get(name, 0) + sign * amount
+        return True
+
+
 class _Namespace:
     """One namespace with quotas."""
 
     def __init__(self) -> None:
+        self.quotas: dict[str, _Quota] = {}
+        self.names: frozenset[str] = frozenset()  # that any of them bounds
+        self.scoped = False  # whether any of them has scopes
         self.shown: dict[Place, Use] = {}
         self.admitted: dict[Place, Use] = {}
-        self.totals: dict[str, dict[str, Fraction]] = {}  # by quota
+        self.uids: dict[Place, str] = {}  # of what was admitted
         self.watches: dict[str, Watch] = {}  # by prefix
         self.loading: dict[str, asyncio.Task[None]] = {}
 
     def use(self, place: Place) -> Use:
         return self.admitted.get(place) or self.shown.get(place, NOTHING)
 
+    def put(self, quota: Object) -> bool:
+        """Take in a quota, new or changed; True where it bounds what no other did: objects are to be looked at again."""
+        name, spec = objects.name(quota), quota.get("spec") or {}
+        before = self.quotas.get(name)
+        if before is not None and before.object.get("spec") == spec:
+            return False  # its status has changed: by us
+        made = _Quota(quota, rules.hard(quota), {}, bool(spec.get("scopes") or spec.get("scopeSelector")))
+        for place in {*self.shown, *self.admitted}:
+            made.add(self.use(place), 1)
+        self.quotas[name] = made
+        names = frozenset(name for each in self.quotas.values() for name in each.hard)
+        scoped = any(each.scoped for each in self.quotas.values())
+        more = not names <= self.names or scoped > self.scoped
+        self.names, self.scoped = names, scoped
+        return more
+
+    def use_of(self, resource: Resource, obj: Object) -> Use:
+        return rules.use(resource, obj, self.names, scoped=self.scoped)
+
+    def replace(self, place: Place, *, admitted: Use | None, shown: Use | None = None) -> Iterable[str]:
+        """Change what is known of an object; returns the quotas that count it. `shown`: None for as before."""
+        before = self.use(place)
+        if shown is not None:
+            self.shown[place] = shown
+        if shown is NOTHING:
+            del self.shown[place]
+        if admitted is not None:
+            self.admitted[place] = admitted
+        else:
+            self.admitted.pop(place, None)
+            self.uids.pop(place, None)
+        after = self.use(place)
+        if after is before:
+            return ()
+        return [name for name, quota in self.quotas.items() if quota.add(before, -1) | quota.add(after, 1)]
+
     def close(self) -> None:
+        """Stop following."""
         for watch in self.watches.values():
             watch.close()
         for task in self.loading.values():
             task.cancel()
+        self.watches.clear()
         self.loading.clear()
 
 
@@ -59,7 +120,6 @@ class Quotas:
     """Follows a view of quotas; make it before the view is started."""
 
     def __init__(self, view: View, records: Records, registry: Registry) -> None:
-        self._view = view
         self._records = records
         self._registry = registry
         self._namespaces: dict[str, _Namespace] = {}
@@ -67,23 +127,23 @@ class Quotas:
         view.on_change(self._changed)
 
     def close(self) -> None:
-        for namespace in self._namespaces.values():
-            namespace.close()
+        for state in self._namespaces.values():
+            state.close()
 
     def on_change(self, listener: Callable[[str, str], None]) -> None:
         """Call `listener(namespace, quota)` when what it counts has changed, and for each quota there is."""
         self._listeners.append(listener)
-        for quota in self._view:
-            listener(objects.namespace(quota), objects.name(quota))
+        for namespace, state in self._namespaces.items():
+            for name in state.quotas:
+                listener(namespace, name)
 
     async def used(self, namespace: str, name: str) -> dict[str, str] | None:
         """Return what a quota's names come to, as text; None where there is no such quota."""
-        quota = self._view.get(namespace, name)
+        state = await self._ready(namespace)
+        quota = state.quotas.get(name) if state is not None else None
         if quota is None:
             return None
-        found = await self._ready(namespace)
-        totals = found.totals.get(name, {})
-        return {key: str(Quantity(totals.get(key, Fraction()), bound.form)) for key, bound in rules.hard(quota).items()}
+        return {key: rules.shown(quota.totals.get(key, 0), bound.form) for key, bound in quota.hard.items()}
 
     async def admit(self, resource: Resource, obj: Object) -> Callable[[], None]:
         """Count an object as it will be; returns what takes that back, should it not be stored.
@@ -91,95 +151,50 @@ class Quotas:
         Raises:
             Exceeded: nothing is counted.
         """
-        namespace, name = objects.namespace(obj), objects.name(obj)
-        if namespace not in self._namespaces:
-            return _nothing
+        namespace = objects.namespace(obj)
         state = await self._ready(namespace)
-        if resource.prefix not in state.watches:
+        if state is None or resource.prefix not in state.watches:
             return _nothing
-        place, new = (resource.prefix, name), rules.use(resource, obj)
+        place, new = (resource.prefix, objects.name(obj)), state.use_of(resource, obj)
         before = state.use(place)
-        for quota in self._of(namespace):
-            self._check(state, quota, before, new, obj)
-        self._replace(namespace, state, place, admitted=new)
+        for name in sorted(state.quotas):
+            _check(name, state.quotas[name], before, new, obj)
+        state.uids[place] = objects.uid(obj)
+        self._tell(namespace, state.replace(place, admitted=new))
 
         def back() -> None:
             if state.admitted.get(place) is new:
-                self._replace(namespace, state, place, admitted=None)
+                self._tell(namespace, state.replace(place, admitted=None))
 
         return back
 
-    # --- counting -----------------------------------------------------------------------------------------------------
-
-    def _of(self, namespace: str) -> list[Object]:
-        return sorted(self._view.of(namespace), key=objects.name)
-
-    def _check(self, state: _Namespace, quota: Object, before: Use, new: Use, obj: Object) -> None:
-        if not rules.counts(quota, new):
-            return
-        name, hard = objects.name(quota), rules.hard(quota)
-        if new.pod and before is NOTHING and (unsaid := rules.unsaid(quota, obj.get("spec") or {})):
-            raise Exceeded(f"failed quota: {name}: must specify {'; '.join(unsaid)}")
-        held = before.amounts if rules.counts(quota, before) else {}
-        totals = state.totals.get(name, {})
-        over = []
-        for key in sorted(hard):
-            more = new.amounts.get(key, Fraction()) - held.get(key, Fraction())
-            if more > 0 and totals.get(key, Fraction()) + more > hard[key].amount:
-                over.append((key, more))
-        if over:
-            forms = {key: hard[key].form for key, _ in over}
-            asked = ",".join(f"{key}={Quantity(more, forms[key])}" for key, more in over)
-            used = ",".join(f"{key}={Quantity(totals.get(key, Fraction()), forms[key])}" for key, _ in over)
-            most = ",".join(f"{key}={hard[key]}" for key, _ in over)
-            raise Exceeded(f"exceeded quota: {name}, requested: {asked}, used: {used}, limited: {most}")
-
-    def _replace(
-        self, namespace: str, state: _Namespace, place: Place, *, admitted: Use | None, shown: Use | None = None
-    ) -> None:
-        """Change what is known of an object, and the totals with it. `shown`: None for as before."""
-        before = state.use(place)
-        if shown is not None:
-            state.shown[place] = shown
-        if shown is NOTHING:
-            del state.shown[place]
-        if admitted is not None:
-            state.admitted[place] = admitted
-        else:
-            state.admitted.pop(place, None)
-        after = state.use(place)
-        for quota in self._view.of(namespace):
-            name = objects.name(quota)
-            totals = state.totals.setdefault(name, {})
-            if _move(totals, quota, before, -1) | _move(totals, quota, after, 1):
-                self._tell(namespace, name)
-
-    def _tell(self, namespace: str, name: str) -> None:
-        for listener in self._listeners:
-            listener(namespace, name)
+    def _tell(self, namespace: str, names: Iterable[str]) -> None:
+        for name in names:
+            for listener in self._listeners:
+                listener(namespace, name)
 
     # --- following ----------------------------------------------------------------------------------------------------
 
-    def _changed(self, change: Change) -> None:
-        namespace, name = objects.namespace(change.object), objects.name(change.object)
-        state = self._namespaces.get(namespace)
-        if change.type == "DELETED":
+    def _changed(self, changed: Change) -> None:
+        quota = changed.object
+        namespace, name = objects.namespace(quota), objects.name(quota)
+        if changed.type == "DELETED":
+            state = self._namespaces.get(namespace)
             if state is not None:
-                state.totals.pop(name, None)
-                if not self._view.of(namespace):
-                    state.close()
-                    del self._namespaces[namespace]
+                state.quotas.pop(name, None)
+                if not state.quotas:
+                    self._namespaces.pop(namespace).close()
             return
-        if state is None:
-            state = self._namespaces[namespace] = _Namespace()
-        for resource in self._counted(change.object):
+        state = self._namespaces.setdefault(namespace, _Namespace())
+        if state.put(quota):
+            state.close()
+        for resource in self._counted(state.names):
             if resource.prefix not in state.watches and resource.prefix not in state.loading:
                 state.loading[resource.prefix] = asyncio.ensure_future(self._load(namespace, state, resource))
-        self._recount(state, change.object)
-        self._tell(namespace, name)
+        self._tell(namespace, [name])
 
-    def _counted(self, quota: Object) -> list[Resource]:
-        kinds = {rules.kinds_of(name) for name in rules.hard(quota)}
+    def _counted(self, names: Iterable[str]) -> list[Resource]:
+        kinds = set(map(rules.kinds_of, names))
         return [
             served.resource
             for served in self._registry
@@ -188,44 +203,26 @@ class Quotas:
             and not served.resource.storage
         ]
 
-    def _recount(self, state: _Namespace, quota: Object) -> None:
-        totals: dict[str, Fraction] = {}
-        for place in {*state.shown, *state.admitted}:
-            _move(totals, quota, state.use(place), 1)
-        state.totals[objects.name(quota)] = totals
-
-    async def _load(self, namespace: str, state: _Namespace, resource: Resource) -> None:
+    async def _load(self, namespace: str, state: _Namespace, resource: Resource, delay_s: float = 0.0) -> None:
         """Count what is there, and follow it from there."""
+        await asyncio.sleep(delay_s)
         try:
-            await self._loaded(namespace, state, resource)
+            found, revision = await self._records.list(resource, namespace)
         except SampanError as error:
             _log.error("cannot count the %s of %s: %s", resource.plural, namespace, error)
-            state.loading[resource.prefix] = asyncio.ensure_future(self._again(namespace, state, resource))
-        else:
-            del state.loading[resource.prefix]
+            state.loading[resource.prefix] = asyncio.ensure_future(self._load(namespace, state, resource, _RETRY_S))
+            return
+        uses = {(resource.prefix, objects.name(obj)): state.use_of(resource, obj) for obj in found}
+        gone = [place for place in state.shown if place[0] == resource.prefix and place not in uses]
+        for place, new in [*uses.items(), *((place, NOTHING) for place in gone)]:
+            self._tell(namespace, state.replace(place, admitted=state.admitted.get(place), shown=new))
+        self._follow(namespace, state, resource, revision)
+        state.loading.pop(resource.prefix, None)
 
-    async def _again(self, namespace: str, state: _Namespace, resource: Resource) -> None:
-        await asyncio.sleep(_RETRY_S)
-        await self._load(namespace, state, resource)
-
-    async def _loaded(self, namespace: str, state: _Namespace, resource: Resource) -> None:
-        found, revision = await self._records.list(resource, namespace)
-        uses = {(resource.prefix, objects.name(obj)): rules.use(resource, obj) for obj in found}
-        for place in [place for place in state.shown if place[0] == resource.prefix and place not in uses]:
-            self._replace(namespace, state, place, admitted=state.admitted.get(place), shown=NOTHING)
-        for place, new in uses.items():
-            self._replace(namespace, state, place, admitted=state.admitted.get(place), shown=new)
-
-        def deliver(changes: Sequence[Change], revision: int) -> None:
-            for change in changes:
-                place, new = (resource.prefix, objects.name(change.object)), rules.use(resource, change.object)
-                admitted = state.admitted.get(place)
-                if change.type == "DELETED":
-                    # another object of that name may have been let in since
-                    kept = admitted if admitted is not None and admitted.uid != new.uid else None
-                    self._replace(namespace, state, place, admitted=kept, shown=NOTHING)
-                else:
-                    self._replace(namespace, state, place, admitted=None, shown=new)
+    def _follow(self, namespace: str, state: _Namespace, resource: Resource, revision: int) -> None:
+        def deliver(events: Sequence[Event], _: int) -> None:
+            for event in events:
+                self._tell(namespace, _taken_in(state, resource, event))
 
         def failed(error: SampanError) -> None:
             _log.warning("counting the %s of %s again: %s", resource.plural, namespace, error)
@@ -233,23 +230,49 @@ class Quotas:
             if self._namespaces.get(namespace) is state:
                 state.loading[resource.prefix] = asyncio.ensure_future(self._load(namespace, state, resource))
 
-        state.watches[resource.prefix] = self._records.watch(resource, revision, deliver, failed, namespace=namespace)
+        store, prefix = self._records.store(resource), resource.key(namespace, "")
+        state.watches[resource.prefix] = store.watch(prefix, revision, deliver, failed)
 
-    async def _ready(self, namespace: str) -> _Namespace:
-        """Return the state of a namespace when all in it has been counted."""
-        state = self._namespaces[namespace]
-        while state.loading:
+    async def _ready(self, namespace: str) -> _Namespace | None:
+        """Return the state of a namespace when all in it has been counted; None where it has no quota."""
+        while (state := self._namespaces.get(namespace)) is not None and state.loading:
             await asyncio.wait(list(state.loading.values()))
         return state
 
 
-def _move(totals: dict[str, Fraction], quota: Object, of: Use, sign: int) -> bool:
-    """Add or take away what an object uses of a quota; True where that is anything."""
-    if of is NOTHING or not rules.counts(quota, of):
-        return False
-    for name, amount in of.amounts.items():
-        totals[name] = totals.get(name, Fraction()) + sign * amount
-    return True
+def _taken_in(state: _Namespace, resource: Resource, event: Event) -> Iterable[str]:
+    """Count what the store shows; returns the quotas that count it."""
+    place = (resource.prefix, event.key.rpartition("/")[2])
+    admitted = state.admitted.get(place)
+    uid = state.uids.get(place, "")
+    if admitted is not None and event.previous is None and uid.encode() in (event.value or b""):
+        return state.replace(place, admitted=None, shown=admitted)  # what was let in has been made: it need not be read
+    changed = change(event)
+    new = state.use_of(resource, changed.object)
+    if changed.type != "DELETED":
+        return state.replace(place, admitted=None, shown=new)
+    # another object of that name may have been let in since
+    kept = admitted if uid != objects.uid(changed.object) else None
+    return state.replace(place, admitted=kept, shown=NOTHING)
+
+
+def _check(name: str, quota: _Quota, before: Use, new: Use, obj: Object) -> None:
+    if not quota.counts(new):
+        return
+    if new.pod and before is NOTHING and (unsaid := rules.unsaid(quota.object, obj.get("spec") or {})):
+        raise Exceeded(f"failed quota: {name}: must specify {'; '.join(unsaid)}")
+    held = before.amounts if quota.counts(before) else {}
+    over = []
+    for key, bound in quota.hard.items():
+        more = new.amounts.get(key, 0) - held.get(key, 0)
+        if more > 0 and quota.totals.get(key, 0) + more > bound.amount:
+            over.append((key, more, bound))
+    if over:
+        over.sort()
+        asked = ",".join(f"{key}={rules.shown(more, bound.form)}" for key, more, bound in over)
+        used = ",".join(f"{key}={rules.shown(quota.totals.get(key, 0), bound.form)}" for key, _, bound in over)
+        most = ",".join(f"{key}={bound}" for key, _, bound in over)
+        raise Exceeded(f"exceeded quota: {name}, requested: {asked}, used: {used}, limited: {most}")
 
 
 def _nothing() -> None:

@@ -72,12 +72,10 @@ class Records:
         after: int,
         deliver: Callable[[Sequence[Change], int], None],
         failed: Callable[[SampanError], None],
-        *,
-        namespace: str = "",
     ) -> Watch:
-        """Tell every change after a revision, decoded, in one namespace or in all. For readers inside; clients' watches join bytes (`watch.py`)."""
+        """Tell every change after a revision, decoded. For readers inside; clients' watches join bytes (`watch.py`)."""
         return self.store(resource).watch(
-            resource.key(namespace, "") if namespace else resource.prefix,
+            resource.prefix,
             after,
             lambda events, revision: deliver([change(event) for event in events], revision),
             failed,

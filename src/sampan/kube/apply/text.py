@@ -43,6 +43,8 @@ def _inside(node: Node, value: dict[str, Any]) -> str:
     plan: dict[str, _Step] | None = node.memo.get(_MEMO)
     if plan is None:
         plan = node.memo[_MEMO] = {}
+    if not node.properties and node.element is not None and _mode(node.element) == _LEAF:
+        return ",".join([f"{_quoted(f'f:{name}')}:{{}}" for name in value])  # a map of texts, such as labels
     parts: list[str] = []
     for name, item in value.items():
         step = plan.get(name)
