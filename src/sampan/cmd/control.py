@@ -66,17 +66,12 @@ from sampan.api.kube.webhook import Caller, ServiceLookup
 from sampan.base import log
 from sampan.base.clock import Clock, SystemClock
 from sampan.base.errors import Conflict, InvalidArgument, SampanError, Unavailable
-from sampan.client.port import Ref
 from sampan.cmd import bootstrap_objects, dynamic, pki
+from sampan.cmd.advertised import advertised
+from sampan.cmd.controllers import Controllers
 from sampan.cmd.sealing import reseal
 from sampan.cmd.stores import open_stores
-from sampan.control.cluster_roles import ClusterRoleAggregation
 from sampan.control.controller import Controller
-from sampan.control.garbage import GarbageCollector
-from sampan.control.namespaces import NamespaceEnd
-from sampan.control.quota import QuotaStatus
-from sampan.control.service_accounts import NamespaceFurniture
-from sampan.control.ttl import TtlAfterFinished
 from sampan.kube import rfc3339
 from sampan.kube.resource import Resource
 from sampan.store.kv.cipher import Sealed
@@ -193,11 +188,12 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
         custom=customs.schemas,
         virtual=Reviews(authorizer, roles, authentication, tokens, nodes).virtual(),
     )
-    port = int(settings.listen.rpartition(":")[2])
     admin = LocalClient(server.api, User("system:apiserver", groups=(MASTERS,)), "sampan")
-    await bootstrap_objects.ensure(admin, pki.SERVICE_ADDRESS, port)
+    await bootstrap_objects.ensure(admin, _place(settings, keys), clock.now_ns() // 10**9)
     customs.start(LocalClient(server.api, User("system:apiserver", groups=(MASTERS,)), "custom-resources"))
-    controllers = _controllers(server, served, keys, clock, quotas)
+    own = Controllers(server, served, keys, clock, quotas)
+    # with files no other process can be on the store: who leads need not be asked
+    controllers = [own.elected(randomness.uid())] if settings.store else own.make()
     for controller in controllers:
         await controller.start()
     return ControlPlane(
@@ -252,41 +248,18 @@ def _plugins(views: Mapping[str, View], records: Records, served: Registry, auth
     ]
 
 
-def _controllers(server: ApiServer, served: Registry, keys: pki.Pki, clock: Clock, quotas: Quotas) -> list[Controller]:
-    def client(name: str) -> LocalClient:
-        user = User("system:kube-controller-manager", groups=("system:authenticated",))
-        return LocalClient(server.api, user, name)
-
-    def refs(*, namespaced: bool) -> list[Ref]:
-        needed = {"list", "watch", "delete"}
-        return [
-            Ref(item.resource.group, item.resource.version, item.resource.plural, item.resource.namespaced)
-            for item in served
-            if needed <= set(item.resource.verbs)
-            and not item.resource.storage
-            and (item.resource.namespaced or not namespaced)
-        ]
-
-    def of_kind(api_version: str, kind: str) -> Ref | None:
-        group, _, version = api_version.rpartition("/")
-        found = served.by_kind(group, version, kind)
-        if found is None:
-            return None
-        return Ref(group, version, found.resource.plural, found.resource.namespaced)
-
-    def now() -> str:
-        return rfc3339.render(clock.now_ns() // 10**9)
-
-    garbage = GarbageCollector(client("generic-garbage-collector"), lambda: refs(namespaced=False), of_kind)
-    served.on_change(garbage.refresh)
-    return [
-        ClusterRoleAggregation(client("clusterrole-aggregation-controller")),
-        NamespaceFurniture(client("root-ca-cert-publisher"), keys.ca.read_text()),
-        NamespaceEnd(client("namespace-controller"), lambda: refs(namespaced=True), now),
-        garbage,
-        TtlAfterFinished(client("ttl-after-finished-controller"), clock),
-        QuotaStatus(client("resourcequota-controller"), quotas),
-    ]
+def _place(settings: ControlSettings, keys: pki.Pki) -> bootstrap_objects.Place:
+    host, _, port = settings.listen.rpartition(":")
+    address = advertised(host.strip("[]"))
+    reachable = address or "127.0.0.1"
+    return bootstrap_objects.Place(
+        service_address=pki.SERVICE_ADDRESS,
+        service_cidr=SERVICE_CIDR,
+        address=address,
+        port=int(port),
+        url=f"https://{f'[{reachable}]' if ':' in reachable else reachable}:{port}",
+        ca=keys.ca.read_text(),
+    )
 
 
 def _resource(served: Registry, group: str, plural: str) -> Resource:
@@ -297,7 +270,11 @@ def _resource(served: Registry, group: str, plural: str) -> Resource:
 
 
 def _suffix() -> str:
-    return "".join(secrets.choice(SUFFIX_ALPHABET) for _ in range(SUFFIX_LENGTH))
+    number, letters = secrets.randbelow(len(SUFFIX_ALPHABET) ** SUFFIX_LENGTH), []
+    for _ in range(SUFFIX_LENGTH):
+        number, letter = divmod(number, len(SUFFIX_ALPHABET))
+        letters.append(SUFFIX_ALPHABET[letter])
+    return "".join(letters)
 
 
 def _audit(directory: Path, clock: Clock, new_id: Callable[[], str]) -> tuple[LineFile | None, list[Observer]]:

@@ -101,7 +101,7 @@ def ensure(data_root: Path, addresses: Iterable[str], clock: Clock) -> Pki:
     if not (pki.ca.exists() and pki.ca_key.exists()):
         _make_authority(pki, now)
     authority = x509.load_pem_x509_certificate(pki.ca.read_bytes())
-    key = _load(pki.ca_key)
+    key = load_key(pki.ca_key)
     wanted = [*_NAMES, socket.gethostname().lower(), "127.0.0.1", "::1", SERVICE_ADDRESS, *addresses]
     if not _good(pki.server, pki.server_key, now, wanted):
         _issue(pki.server, pki.server_key, authority, key, now, name="kube-apiserver", server=wanted)
@@ -229,7 +229,7 @@ def _good(path: Path, key: Path, now: dt.datetime, names: Iterable[str] = ()) ->
     return wanted <= set(found)
 
 
-def _load(path: Path) -> ec.EllipticCurvePrivateKey:
+def load_key(path: Path) -> ec.EllipticCurvePrivateKey:
     key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise DataLoss(f"{path} is no ECDSA key: restore it, or move {path.parent} away to make all keys anew")

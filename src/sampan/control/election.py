@@ -45,6 +45,7 @@ class Election:
         self._seen = ("", 0.0)  # the lease's version, and when it was first seen
         self._lease: Object | None = None
         self._renewer: asyncio.Task[None] | None = None
+        self._taken = False  # somebody else's name is on the lease
         self.lost = asyncio.Event()
         self.lost.set()
 
@@ -74,10 +75,18 @@ class Election:
 
     async def _keep(self) -> None:
         renewed = self._clock.monotonic_s()
-        while self._clock.monotonic_s() - renewed < self._renew_s:
-            await asyncio.sleep(self._retry_s)
-            if await self._attempt():
-                renewed = self._clock.monotonic_s()
+        while (left_s := self._renew_s - (self._clock.monotonic_s() - renewed)) > 0:
+            await asyncio.sleep(min(self._retry_s, left_s))
+            asked = self._clock.monotonic_s()
+            try:
+                # a store that does not answer must not keep a leader from seeing that its time is over
+                async with asyncio.timeout(max(0.0, self._renew_s - (asked - renewed))):
+                    if await self._attempt():
+                        renewed = asked
+            except TimeoutError:
+                break
+            if self._taken:
+                break
         _log.warning("%s leads %s no more: its lease could not be renewed", self._identity, self._name)
         self.lost.set()
 
@@ -96,6 +105,7 @@ class Election:
             }
             return await self._write(lambda: self._client.create(LEASES, fresh))
         holder = str(objects.at(lease, "spec", "holderIdentity") or "")
+        self._taken = holder not in ("", self._identity)
         if holder and holder != self._identity and not self._expired(lease):
             return False
         lease["spec"] = self._spec(lease.get("spec") or {})

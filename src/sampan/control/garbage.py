@@ -47,18 +47,22 @@ class GarbageCollector:
         self._informers: dict[Ref, Informer] = {}
         self._dependents: dict[str, set[Node]] = {}  # uid of an owner -> who names it
         self._loop: Loop[Node] = Loop(self.name, self._reconcile, workers=4)
+        self._closed = False
 
     async def start(self) -> None:
         self._loop.start()
         self.refresh()
 
     async def close(self) -> None:
+        self._closed = True
         await self._loop.close()
         for informer in self._informers.values():
             await informer.close()
 
     def refresh(self) -> None:
         """Follow resources that are new. Those that went away end by themselves: their objects are deleted first."""
+        if self._closed:
+            return
         for ref in self._resources():
             if ref not in self._informers:
                 informer = self._informers[ref] = Informer(self._client, ref, keep=_dependent, slim=True)

@@ -44,7 +44,11 @@ class QuotaStatus:
         if used is None:
             return
         try:
-            quota = await self._client.get(QUOTAS, key.namespace, key.name)
+            # by a list, as the controller's own user may
+            found = await self._client.list(QUOTAS, key.namespace, fieldSelector=f"metadata.name={key.name}")
+            if not found.items:
+                return
+            quota = found.items[0]
             wanted = {"hard": dict(mapping(quota, "spec", "hard")), "used": used}
             wanted["used"] = {name: used[name] for name in wanted["hard"] if name in used}
             if quota.get("status") != wanted:

@@ -50,6 +50,10 @@ class Printer(msgspec.Struct, frozen=True):
 
     columns: tuple[Column, ...]
     cells: Callable[[Object, float], list[Any]]
+    conditions: Callable[[Object], list[Object]] | None = None
+    """What a row says besides its cells. Spec: meta.k8s.io/v1 TableRowCondition."""
+    order: Callable[[Object], tuple[Any, ...]] | None = None
+    """How the rows of one answer are sorted; None: as they are kept, by name."""
 
 
 class Strategy(msgspec.Struct, frozen=True):
@@ -63,6 +67,8 @@ class Strategy(msgspec.Struct, frozen=True):
     prepare_status: PrepareUpdate = keep
     """(new, old) of an update of `/status`, after everything but the status was restored."""
     validate: Validate = valid
+    validate_create: Validate = valid
+    """What only new objects must be; older ones may be otherwise. `validate` is run besides."""
     validate_update: ValidateUpdate = valid_update
     """(new, old); `validate` of the new one is run besides."""
     validate_status: ValidateUpdate = valid_update

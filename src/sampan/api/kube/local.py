@@ -23,10 +23,11 @@ _decode = msgspec.json.Decoder(Object).decode
 class LocalClient:
     """Asks as one user, by whose rights it is judged like any other."""
 
-    def __init__(self, api: Api, user: User, agent: str) -> None:
-        """`agent`: becomes the field manager of what it writes."""
+    def __init__(self, api: Api, user: User, agent: str, reader: User | None = None) -> None:
+        """`agent`: becomes the field manager of what it writes. `reader`: lists and watches instead of the user."""
         self._api = api
         self._user = user
+        self._reader = reader or user
         self._agent = agent
 
     async def get(self, ref: Ref, namespace: str, name: str) -> Object:
@@ -36,7 +37,8 @@ class LocalClient:
         items: list[Object] = []
         more: dict[str, str] = {}
         while True:
-            page = await self._call("GET", ref.path(namespace), {**query, "limit": PAGE, **more})
+            asked = {**query, "limit": PAGE, **more}
+            page = await self._call("GET", ref.path(namespace), asked, user=self._reader)
             items += page["items"]
             if not (token := page["metadata"].get("continue")):
                 return Listed(items, page["metadata"]["resourceVersion"])
@@ -46,7 +48,7 @@ class LocalClient:
         self, ref: Ref, resource_version: str, namespace: str = "", *, slim: bool = False, **query: str
     ) -> AsyncIterator[Watched]:
         asked = {**query, "watch": "1", "resourceVersion": resource_version, "allowWatchBookmarks": "true"}
-        response = await self._answer("GET", ref.path(namespace), asked)
+        response = await self._answer("GET", ref.path(namespace), asked, user=self._reader)
         if response.status != 200 or response.stream is None:
             raise _error(_decode(response.body))
         sink = _Sink(_slim_event if slim else _event)
@@ -85,8 +87,10 @@ class LocalClient:
         query: dict[str, str] | None = None,
         body: Any = None,
         media: str = "application/json",
+        *,
+        user: User | None = None,
     ) -> Object:
-        response = await self._answer(method, path, query, body, media)
+        response = await self._answer(method, path, query, body, media, user=user)
         found = _decode(response.body)
         if response.status >= 400:
             raise _error(found)
@@ -99,11 +103,13 @@ class LocalClient:
         query: dict[str, str] | None = None,
         body: Any = None,
         media: str = "application/json",
+        *,
+        user: User | None = None,
     ) -> Response:
         headers = {"user-agent": self._agent, **({"content-type": media} if body is not None else {})}
         sent = msgspec.json.encode(body) if body is not None else b""
         request = Request(method, path, urlencode(query) if query else "", headers, sent)
-        return await self._api.handle_as(self._user, request)
+        return await self._api.handle_as(user or self._user, request)
 
 
 def _error(found: Object) -> ApiError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from sampan.kube import object as objects
 from sampan.kube.fielderror import FieldError, forbidden, invalid, not_supported, required, too_long
 from sampan.kube.kinds import check, names
 from sampan.kube.object import Object, at
@@ -15,6 +16,7 @@ _PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 _NEVER_IN_PATHS = ("//", "/./", "/../", "%2f", "%2F")
 _NEVER_AT_THE_END = ("/..", "/.")
 _CONTROLLER_BYTES = 250
+_CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 _POLICY_TYPES = ("Ingress", "Egress")
 
@@ -24,6 +26,14 @@ _POLICY_TYPES = ("Ingress", "Egress")
 
 def _ingress(obj: Object) -> list[FieldError]:
     return list(_ingress_spec(mapping(obj, "spec")))
+
+
+def _new_ingress(obj: Object) -> list[FieldError]:
+    """The class is said by the annotation of old or by the field; by both only where they agree."""
+    given, field = objects.annotations(obj).get(_CLASS_ANNOTATION), at(obj, "spec", "ingressClassName")
+    if given is None or field is None or given == field:
+        return []
+    return [invalid(f"annotations.{_CLASS_ANNOTATION}", given, "must match `ingressClassName` when both are specified")]
 
 
 def _ingress_spec(spec: Object) -> Iterator[FieldError]:
@@ -303,6 +313,7 @@ def _ip_address(obj: Object) -> list[FieldError]:
 STRATEGIES: dict[str, Strategy] = {
     "Ingress": Strategy(
         validate=_ingress,
+        validate_create=_new_ingress,
         validate_status=_ingress_status,
         has_status=True,
         has_generation=True,

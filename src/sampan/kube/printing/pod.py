@@ -136,6 +136,17 @@ def _restarts(found: Containers, now_s: float) -> str:
     return f"{found.restarts} ({ages.human(now_s - found.last_restart_s)} ago)"
 
 
+_ENDED = {"Succeeded": "The pod has completed successfully.", "Failed": "The pod failed."}
+
+
+def _row_conditions(pod: Object) -> list[Object]:
+    """Return that a pod has ended, so that clients may leave it out."""
+    phase = text(pod, "status", "phase")
+    if phase not in _ENDED:
+        return []
+    return [{"type": "Completed", "status": "True", "reason": phase, "message": _ENDED[phase]}]
+
+
 POD = Printer(
     (
         NAME,
@@ -149,4 +160,5 @@ POD = Printer(
         Column("Readiness Gates", description="How many of the pod's readiness gates are open.", priority=1),
     ),
     _cells,
+    conditions=_row_conditions,
 )

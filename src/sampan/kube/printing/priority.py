@@ -58,6 +58,7 @@ FLOW_SCHEMA = Printer(
         Column("MissingPL", description="Whether there is no such priority level."),
     ),
     _flow_schema,
+    order=lambda obj: (number(obj, "spec", "matchingPrecedence"), name(obj)),
 )
 PRIORITY_LEVEL_CONFIGURATION = printer(
     Column("Type", description="Limited or Exempt."),

@@ -32,6 +32,8 @@ def table(
     later events of a watch, whose reader knows them already.
     """
     printer = printer or GENERIC
+    if printer.order is not None:
+        items = sorted(items, key=printer.order)
     return {
         "kind": "Table",
         "apiVersion": f"meta.k8s.io/{version}",
@@ -45,7 +47,10 @@ def row(
     printer: Printer | None, obj: Object, *, now_s: float, include_object: str = METADATA, version: str = "v1"
 ) -> Object:
     """Return one object's row."""
-    cells: Object = {"cells": (printer or GENERIC).cells(obj, now_s)}
+    printer = printer or GENERIC
+    cells: Object = {"cells": printer.cells(obj, now_s)}
+    if printer.conditions is not None and (conditions := printer.conditions(obj)):
+        cells["conditions"] = conditions
     if include_object == METADATA:
         cells["object"] = partial(obj, version)
     elif include_object == OBJECT:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sampan.kube.printing.pod import POD
+from sampan.kube.printing.table import row
 
 NOW_S = 1_704_067_200 + 3600  # 2024-01-01T01:00:00Z
 
@@ -201,3 +202,16 @@ def test_wide() -> None:
     obj["spec"] |= {"nodeName": "n1", "readinessGates": [{"conditionType": each} for each in "abc"]}
     obj["status"] |= {"podIPs": [{"ip": "10.0.0.7"}, {"ip": "fd00::7"}], "nominatedNodeName": "n2"}
     assert POD.cells(obj, NOW_S)[5:] == ["10.0.0.7", "n1", "n2", "1/3"]
+
+
+@pytest.mark.parametrize("phase", ["Pending", "Running", "Unknown"])
+def test_rows_of_pods_that_have_not_ended_say_nothing_else(phase: str) -> None:
+    assert "conditions" not in row(POD, pod(phase), now_s=NOW_S)
+
+
+def test_rows_say_that_a_pod_has_ended() -> None:
+    ended = {"type": "Completed", "status": "True"}
+    done = {**ended, "reason": "Succeeded", "message": "The pod has completed successfully."}
+    assert row(POD, pod("Succeeded"), now_s=NOW_S)["conditions"] == [done]
+    failed = {**ended, "reason": "Failed", "message": "The pod failed."}
+    assert row(POD, pod("Failed"), now_s=NOW_S)["conditions"] == [failed]

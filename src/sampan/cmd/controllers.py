@@ -1,0 +1,116 @@
+"""The controllers of the control process, each with a client of its own, acting as the user that Kubernetes' own acts as.
+
+What they list and watch is read as kube-controller-manager, whose informers they share there; all else they do as the service
+account of their name in kube-system, which has the rights of its role and no others.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Sequence
+
+from sampan.api.kube.authz import MASTERS
+from sampan.api.kube.local import LocalClient
+from sampan.api.kube.quotas import Quotas
+from sampan.api.kube.request import User
+from sampan.api.kube.served import Registry
+from sampan.api.kube.server import ApiServer
+from sampan.base.clock import Clock
+from sampan.client.port import Ref
+from sampan.cmd.pki import Pki
+from sampan.cmd.signer import Signer
+from sampan.control.api_services import ApiServices
+from sampan.control.certificates import CertificateRequests
+from sampan.control.cluster_roles import ClusterRoleAggregation
+from sampan.control.controller import Controller
+from sampan.control.elected import Elected
+from sampan.control.election import Election
+from sampan.control.flow_schemas import FlowSchemas
+from sampan.control.garbage import GarbageCollector
+from sampan.control.ip_addresses import IpAddresses, ServiceCidrs
+from sampan.control.namespaces import NamespaceEnd
+from sampan.control.quota import QuotaStatus
+from sampan.control.service_accounts import default_account, root_ca
+from sampan.control.ttl import TtlAfterFinished
+from sampan.kube import rfc3339
+
+_MANAGER = User("system:kube-controller-manager", groups=("system:authenticated",))
+_SERVER = User("system:apiserver", groups=(MASTERS,))
+_LEASE, _NAMESPACE = "kube-controller-manager", "kube-system"
+
+
+def account(name: str) -> User:
+    """Return the user that a service account in kube-system is."""
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{_NAMESPACE}", "system:authenticated")
+    return User(f"system:serviceaccount:{_NAMESPACE}:{name}", groups=groups)
+
+
+class Controllers:
+    """Makes them; once, or again each time this process begins to lead."""
+
+    def __init__(self, server: ApiServer, served: Registry, keys: Pki, clock: Clock, quotas: Quotas) -> None:
+        self._server, self._served, self._keys, self._clock, self._quotas = server, served, keys, clock, quotas
+        self._refresh: Sequence[Callable[[], None]] = ()
+        served.on_change(self._changed)
+
+    def elected(self, identity: str) -> Elected:
+        """Return what runs them while this process leads; others may be on the same store. `identity`: no other has it."""
+        client = LocalClient(self._server.api, _MANAGER, "leader-election")
+        election = Election(
+            client,
+            self._clock,
+            name=_LEASE,
+            namespace=_NAMESPACE,
+            identity=f"{socket.gethostname()}_{identity}",
+        )
+        return Elected(election, self.make)
+
+    def make(self) -> list[Controller]:
+        """Return new ones, in the order in which they are started."""
+        client, own = self._client, LocalClient(self._server.api, _SERVER, "sampan")
+        garbage = GarbageCollector(client("generic-garbage-collector"), self._refs, self._of_kind)
+        services = ApiServices(own, self._versions, self._now)
+        self._refresh = (garbage.refresh, services.refresh)
+        return [
+            ClusterRoleAggregation(client("clusterrole-aggregation-controller")),
+            default_account(client("service-account-controller")),
+            root_ca(client("root-ca-cert-publisher"), self._keys.ca.read_text()),
+            NamespaceEnd(client("namespace-controller"), lambda: self._refs(namespaced=True), self._now),
+            garbage,
+            TtlAfterFinished(client("ttl-after-finished-controller"), self._clock),
+            QuotaStatus(client("resourcequota-controller"), self._quotas),
+            CertificateRequests(client("certificate-controller"), Signer(self._keys, self._clock).sign, self._clock),
+            ServiceCidrs(client("service-cidrs-controller"), self._now),
+            IpAddresses(own),
+            FlowSchemas(own, self._now),
+            services,
+        ]
+
+    def _client(self, name: str) -> LocalClient:
+        return LocalClient(self._server.api, account(name), name, reader=_MANAGER)
+
+    def _changed(self) -> None:
+        for refresh in self._refresh:
+            refresh()
+
+    def _refs(self, *, namespaced: bool = False) -> list[Ref]:
+        """Return what can be listed, watched and deleted; of namespaces only, or everything."""
+        needed = {"list", "watch", "delete"}
+        return [
+            Ref(item.resource.group, item.resource.version, item.resource.plural, item.resource.namespaced)
+            for item in self._served
+            if needed <= set(item.resource.verbs)
+            and not item.resource.storage
+            and (item.resource.namespaced or not namespaced)
+        ]
+
+    def _of_kind(self, api_version: str, kind: str) -> Ref | None:
+        group, _, version = api_version.rpartition("/")
+        found = self._served.by_kind(group, version, kind)
+        return Ref(group, version, found.resource.plural, found.resource.namespaced) if found else None
+
+    def _versions(self) -> Iterable[tuple[str, str, bool]]:
+        return {(item.resource.group, item.resource.version, item.dynamic) for item in self._served}
+
+    def _now(self) -> str:
+        return rfc3339.render(self._clock.now_ns() // 10**9)
