@@ -71,7 +71,7 @@ class Wire:
         lines = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SLOW_S)).decode("latin-1").split("\r\n")
         found = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:-2])}
         body = b"" if asked.method == "HEAD" else await self._body(reader, found)
-        if found.get("connection") == "close":
+        if found.get("connection") == "close" or "transfer-encoding" in found:  # a stream may go on
             self.close()
         return int(lines[0].split()[1]), found, body
 

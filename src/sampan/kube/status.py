@@ -142,8 +142,8 @@ def too_many_requests(message: str, retry_after_s: int = 1) -> ApiError:
         429,
         "TooManyRequests",
         message,
-        details={"retryAfterSeconds": retry_after_s},
-        headers=(("Retry-After", str(retry_after_s)),),
+        details={"retryAfterSeconds": retry_after_s} if retry_after_s else None,
+        headers=(("Retry-After", str(retry_after_s)),) if retry_after_s else (),
     )
 
 

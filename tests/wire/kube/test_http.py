@@ -468,7 +468,7 @@ async def test_a_stream_in_chunks(world, client):
     assert await chunks(client, 3) == [b"second", b"third", b"third"]
     sink.close()
     sink.write(b"late")
-    assert await client.ended() == b"0\r\n\r\n"
+    assert await client.reader.readexactly(5) == b"0\r\n\r\n"
     await world.until(lambda: world.ended)
     sink.on_close(world.end)
     assert world.ended == 2
@@ -479,6 +479,18 @@ async def test_a_stream_says_that_it_closes_only_to_who_asked_for_that(client, h
     """Python's clients let go of their socket when they hear it, and hang in a watch that they want to stop."""
     client.send(b"GET /stream HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n")
     assert ("connection" in (await client.head())[1]) is said
+
+
+async def test_after_a_stream_a_client_asks_on(world, client):
+    for number in range(3):
+        client.send(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n")
+        await client.head()
+        assert await chunks(client, 1) == [b"first\n"]
+        world.sinks[number].close()
+        assert await client.reader.readexactly(5) == b"0\r\n\r\n"
+        await world.until(lambda number=number: world.ended == number + 1)
+    client.ask("/")
+    assert (await client.head())[0] == 200
 
 
 async def test_a_parked_stream_holds_no_task(world, connect):

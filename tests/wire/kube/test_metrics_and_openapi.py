@@ -73,8 +73,11 @@ def test_openapi_v2(plane):
     assert not lost
     assert b"#/components" not in raw
     assert plane.call("GET", "/openapi/v2", headers={"If-None-Match": headers["etag"]})[0] == 304
+    assert plane.call("GET", "/openapi/v2", headers={"Accept": "text/html"})[0] == 406
     only_protobuf = {"Accept": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}
-    assert plane.call("GET", "/openapi/v2", headers=only_protobuf)[0] == 406
+    code, headers, packed = plane.exchange("GET", "/openapi/v2", headers=only_protobuf)
+    assert (code, headers["content-type"]) == (200, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
+    assert b"io.k8s.api.apps.v1.DeploymentSpec" in packed  # that it is right, kubectl says, which reads it for lists
 
 
 def test_every_reference_of_openapi_v3_leads_somewhere(plane):

@@ -364,3 +364,19 @@ def test_secrets_are_encrypted_at_rest(plane, namespace):
             content = path.read_bytes()
             assert marker.encode() not in content, path
             assert encoded not in content, path
+
+
+def test_ends_of_lines_in_base64_are_not_kept(plane, namespace):
+    path = f"/api/v1/namespaces/{namespace}/secrets"
+    secret = {"metadata": {"name": "s"}, "data": {"a": "Zm9v\nYmFy\r\n"}}
+    assert plane.json("POST", path, secret)["data"] == {"a": "Zm9vYmFy"}
+    refused = plane.refused("POST", path, {"metadata": {"name": "t"}, "data": {"a": "Zm 9v"}})
+    assert "data.a: illegal base64 data" in refused["message"]
+
+
+def test_what_is_no_version_says_nothing_at_a_creation(plane, namespace):
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    made = plane.json("POST", path, {"metadata": {"name": "c", "resourceVersion": "v1"}})
+    assert made["metadata"]["resourceVersion"].isdecimal()
+    refused = plane.refused("POST", path, {"metadata": {"name": "d", "resourceVersion": "7"}})
+    assert "resourceVersion should not be set on objects to be created" in refused["message"]

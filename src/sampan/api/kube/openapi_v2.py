@@ -5,7 +5,7 @@ Spec: OpenAPI 2.0 ("Swagger"); Kubernetes API concepts, "OpenAPI v2".
 
 from __future__ import annotations
 
-from sampan.api.kube import answers
+from sampan.api.kube import answers, openapi_v2_protobuf
 from sampan.api.kube.openapi import OpenApi
 from sampan.api.kube.request import Request, Response
 from sampan.kube import status
@@ -28,19 +28,31 @@ class OpenApiV2:
             return None
         if request.method not in ("GET", "HEAD"):
             raise status.method_not_allowed()
-        _acceptable(request.headers.get("accept", ""))
-        etag = f'"{self._openapi.mark()}"'
+        packed = _packed(request.headers.get("accept", ""))
+        etag = f'"{self._openapi.mark()}{"-PB" if packed else ""}"'
         headers = (("ETag", etag), ("Vary", "Accept"))
         if request.headers.get("if-none-match") == etag:
             return Response(304, b"", headers=headers)
-        return answers.json(merged(self._openapi.documents()), headers=headers)
+        whole = merged(self._openapi.documents())
+        if packed:
+            return Response(200, openapi_v2_protobuf.document(whole), openapi_v2_protobuf.ANSWERED, headers)
+        return answers.json(whole, headers=headers)
 
 
-def _acceptable(accept: str) -> None:
-    """Refuse clients that take only the protobuf form: who takes anything gets JSON."""
+def _packed(accept: str) -> bool:
+    """Return whether a client gets protobuf, which it does where it takes no JSON.
+
+    Raises:
+        ApiError: 406, it takes neither.
+    """
     kinds = [part.partition(";")[0].strip() for part in accept.split(",")]
-    if accept and not any(kind in ("application/json", "*/*", "application/*") for kind in kinds):
-        raise status.not_acceptable("only the following media types are accepted: application/json")
+    if not accept or any(kind in ("application/json", "*/*", "application/*") for kind in kinds):
+        return False
+    if openapi_v2_protobuf.MEDIA in kinds:
+        return True
+    raise status.not_acceptable(
+        f"only the following media types are accepted: application/json, {openapi_v2_protobuf.MEDIA}"
+    )
 
 
 def merged(documents: dict[str, Object]) -> Object:

@@ -224,6 +224,10 @@ class Subresources:
                 "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
             )
         for budget in covering:
+            if int(objects.at(budget, "status", "observedGeneration") or 0) < int(
+                objects.metadata(budget).get("generation") or 0
+            ):
+                raise _disrupted(budget, f"{objects.name(budget)} is still being processed by the server.", 10)
             allowed = int(objects.at(budget, "status", "disruptionsAllowed") or 0)
             if allowed <= 0:
                 raise _disrupted(budget)
@@ -256,12 +260,12 @@ def _scale_of(wanted: object) -> Object:
     return wanted
 
 
-def _disrupted(budget: Object) -> status.ApiError:
+def _disrupted(budget: Object, why: str = "", retry_after_s: int = 0) -> status.ApiError:
     name, state = objects.name(budget), budget.get("status") or {}
-    why = (
-        f"The disruption budget {name} needs {state.get('desiredHealthy', 0)} healthy pods and has "
-        f"{state.get('currentHealthy', 0)} currently"
+    why = why or (
+        f"{name} needs {state.get('desiredHealthy', 0)} healthy pods and has {state.get('currentHealthy', 0)} currently"
     )
-    error = status.too_many_requests("Cannot evict pod as it would violate the pod's disruption budget.", 10)
-    (error.details or {})["causes"] = [{"reason": "DisruptionBudget", "message": why}]
+    error = status.too_many_requests("Cannot evict pod as it would violate the pod's disruption budget.", retry_after_s)
+    cause = {"reason": "DisruptionBudget", "message": f"The disruption budget {why}"}
+    error.details = {**(error.details or {}), "causes": [cause]}
     return error

@@ -99,7 +99,8 @@ class Writes:
     async def create_object(self, call: Call, obj: Object, *, own_fields: bool = True) -> Item:
         """Keep a new object of the served version, which may be changed on the way."""
         meta = objects.metadata(obj)
-        if meta.get("resourceVersion"):
+        version = str(meta.pop("resourceVersion", ""))
+        if version.isdecimal() and version.strip("0"):  # what is no version says nothing
             raise status.bad_request("resourceVersion should not be set on objects to be created")
         generated = not meta.get("name") and bool(meta.get("generateName"))
         for attempt in range(ATTEMPTS):
@@ -201,7 +202,7 @@ class Writes:
         """Write the managed fields of an admitted change, and commit it."""
         served = call.served
         if change.own:
-            if metadata.alike(new, old):
+            if metadata.alike(new, old) and not _reowned(new, old):
                 return Changed(item)
             own(
                 served.node,
@@ -300,6 +301,12 @@ def _taken_back(attributes: Attributes) -> Iterator[None]:
         for told in attributes.failed:
             told()
         raise
+
+
+def _reowned(new: Object, old: Object) -> bool:
+    """Return whether a client changed who owns which fields, as kubectl does on its way to server-side apply."""
+    given = objects.metadata(new).get("managedFields")
+    return given is not None and given != objects.metadata(old).get("managedFields")
 
 
 def _same(new: Object, item: Item) -> bool:

@@ -74,8 +74,8 @@ def _object(node: Node, value: Any, path: Path, unknown: list[str]) -> Any:
         elif type(item) is str:
             kind = field.kind
             if kind is not _STRING:
-                if kind is _QUANTITY:
-                    value[key] = _quantity(field, item, (path, key), unknown)
+                if kind is _QUANTITY or kind is _BYTES:
+                    value[key] = _CHECKS[kind](field, item, (path, key), unknown)
                 elif kind is not _ANY and kind is not _INT_OR_STRING:
                     _CHECKS[kind](field, item, (path, key), unknown)
         else:
@@ -88,7 +88,7 @@ def _object(node: Node, value: Any, path: Path, unknown: list[str]) -> Any:
     return value
 
 
-_STRING, _ANY, _QUANTITY, _INT_OR_STRING = Kind.STRING, Kind.ANY, Kind.QUANTITY, Kind.INT_OR_STRING
+_STRING, _ANY, _BYTES, _QUANTITY, _INT_OR_STRING = Kind.STRING, Kind.ANY, Kind.BYTES, Kind.QUANTITY, Kind.INT_OR_STRING
 _ZEROS = {Kind.STRING: "", Kind.BYTES: "", Kind.QUANTITY: "0"}
 """What null is, as the value of a map or an item of a list."""
 
@@ -182,6 +182,8 @@ def _time(node: Node, value: Any, path: Path, unknown: list[str]) -> Any:
 def _bytes(node: Node, value: Any, path: Path, unknown: list[str]) -> Any:
     if type(value) is not str:
         raise _wrong(node, value, path)
+    if "\n" in value or "\r" in value:  # ends of lines are allowed, and are not kept
+        value = value.replace("\n", "").replace("\r", "")
     try:
         base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):

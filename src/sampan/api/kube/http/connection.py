@@ -1,6 +1,7 @@
 """One client's connection: bytes to requests, responses to bytes.
 
-Requests are answered in order, one at a time. An answer that goes on (a watch) keeps no task and no parser. A handler that
+Requests are answered in order, one at a time. An answer that goes on (a watch) keeps no task and no parser; a client that
+has said nothing meanwhile may ask on after its end. A handler that
 never waits is run without a task. Who sends ahead, or does not take what was sent, is read no further until that has changed.
 """
 
@@ -48,6 +49,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_ended",
+        "_keep",
         "_queue",
         "_reader",
         "_running",
@@ -66,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._running: asyncio.Task[Any] | None = None
         self._sink: StreamSink | None = None
         self._ended = False  # nothing more is read
+        self._keep = False  # more may be asked after the stream that runs
         self._writable: asyncio.Future[None] | None = None  # while the client does not take what was written
         self._stalled = (0, 0.0)  # bytes it has not taken, and since when just as many
 
@@ -73,12 +76,17 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
-        remote = str(peer[0]) if isinstance(peer, tuple) else ""
-        self._reader = Reader(self._queue, transport.get_extra_info("peercert_der") or b"", remote)
+        self._reader = self._new_reader(self._transport)
         self._server.connections.add(self)
 
+    def _new_reader(self, transport: asyncio.Transport) -> Reader:
+        peer = transport.get_extra_info("peername")
+        remote = str(peer[0]) if isinstance(peer, tuple) else ""
+        return Reader(self._queue, transport.get_extra_info("peercert_der") or b"", remote)
+
     def data_received(self, data: bytes) -> None:
+        if self._reader is None:
+            self._keep = False  # it was not heard
         if self._ended or self._reader is None:
             return
         try:
@@ -209,14 +217,15 @@ class Connection(asyncio.Protocol):
             transport.close()
 
     def _stream(self, transport: asyncio.Transport, response: Response, keep: bool) -> None:
-        """Begin an answer that goes on; this connection has no other after it.
+        """Begin an answer that goes on.
 
-        That is not said to a client that would keep it: Python's lets go of the socket at that word, and can then not end
-        a watch that nothing happens in.
+        A connection that would be kept is not said to close: Python's clients let go of the socket at that word, and can
+        then not end a watch that nothing happens in.
         """
         ends = b"" if keep else b"Connection: close\r\n"
         transport.write(wire.head(response, b"Transfer-Encoding: chunked\r\n" + ends) + b"\r\n")
-        self._sink = sink = StreamSink(transport, self._drained)
+        self._sink = sink = StreamSink(transport, self._drained, self._stream_over)
+        self._keep = keep and not self._queue  # what was sent ahead is not heard
         self._stop_reading()
         self._queue = _NOTHING
         if response.body:
@@ -225,6 +234,19 @@ class Connection(asyncio.Protocol):
         running = start(sink)
         if running is not None:
             self._later(self._run_stream(running, sink))
+
+    def _stream_over(self) -> None:
+        """Go on with the next request where nothing was missed of it, else end."""
+        transport, sink = self._transport, self._sink
+        if transport is None or transport.is_closing() or sink is None:
+            return
+        if not self._keep or self._ended or self._server.closing:
+            transport.close()
+            return
+        sink.ended()
+        self._sink, self._queue = None, deque()
+        self._reader = self._new_reader(transport)
+        self._serve()
 
     async def _run_stream(self, running: Awaitable[None], sink: StreamSink) -> None:
         try:
@@ -236,6 +258,7 @@ class Connection(asyncio.Protocol):
             sink.abort()
         finally:
             self._running = None
+            self._serve()
 
     def _refuse(self, error: ApiError) -> None:
         """Answer what is no request, after those before it, and end: where the next one begins cannot be known."""
