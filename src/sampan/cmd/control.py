@@ -69,6 +69,7 @@ from sampan.base.errors import Conflict, InvalidArgument, SampanError, Unavailab
 from sampan.cmd import bootstrap_objects, dynamic, pki
 from sampan.cmd.advertised import advertised
 from sampan.cmd.controllers import Controllers
+from sampan.cmd.process_figures import process_figures
 from sampan.cmd.sealing import reseal
 from sampan.cmd.stores import open_stores
 from sampan.control.controller import Controller
@@ -185,6 +186,7 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
         clock,
         randomness,
         observers=observers,
+        figures=[process_figures(settings.directory, clock)],
         custom=customs.schemas,
         virtual=Reviews(authorizer, roles, authentication, tokens, nodes).virtual(),
     )

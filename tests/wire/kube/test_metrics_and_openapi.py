@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import time
+from pathlib import Path
+
+import pytest
 
 _LINE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\]|\\.)*",?)*)\})? ([0-9.e+-]+|\+Inf)')
 
@@ -52,6 +57,17 @@ def test_figures_of_store_and_process(plane):
     assert figures['apiserver_resource_objectsgroup="",resource="namespaces"'] >= 4
     assert figures['etcd_debugging_mvcc_current_revisionstore="main"'] > 10
     assert figures['apiserver_longrunning_requestsverb="WATCH"'] >= 0
+
+
+def test_figures_of_the_process(plane):
+    figures = scraped(plane)
+    pid = plane.process.pid
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    assert figures["process_resident_memory_bytes"] == pytest.approx(pages * os.sysconf("SC_PAGE_SIZE"), rel=0.2)
+    assert 0 < figures["process_cpu_seconds_total"] < 3600
+    assert abs(figures["process_start_time_seconds"] - time.time()) < 3600
+    assert 5 < figures["process_open_fds"] < figures["process_max_fds"]
+    assert figures["apiserver_storage_size_bytes"] > 0
 
 
 def test_who_may_scrape(plane):
