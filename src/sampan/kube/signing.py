@@ -54,7 +54,7 @@ def asked(csr: x509.CertificateSigningRequest) -> Asked:
     except x509.ExtensionNotFound:
         names = []
     return Asked(
-        common_name=(*named(NameOID.COMMON_NAME), "")[-1],
+        common_name=("", *named(NameOID.COMMON_NAME))[-1],
         organizations=named(NameOID.ORGANIZATION_NAME),
         hosts=sum(isinstance(name, x509.DNSName | x509.IPAddress) for name in names),
         emails=sum(isinstance(name, x509.RFC822Name) for name in names),
