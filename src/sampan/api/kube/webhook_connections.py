@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from sampan.api.kube.host_names import HostNames
+
 MOST_BYTES = 8 << 20
 _HEAD_BYTES = 64 << 10
 _IDLE_S = 30.0
@@ -99,6 +101,7 @@ class Connections:
 
     def __init__(self) -> None:
         self._idle: dict[tuple[str, int, str, str], list[_Connection]] = {}
+        self._names = HostNames()
 
     def close(self) -> None:
         for kept in self._idle.values():
@@ -119,11 +122,22 @@ class Connections:
                 return await self._exchange(kept, to, body)
             except _Gone:
                 continue
-        name = to.name
-        reader, writer = await asyncio.open_connection(
-            to.host, to.port, limit=_HEAD_BYTES, ssl=_context(to.ca), server_hostname=name
-        )
-        return await self._exchange(_Connection(reader, writer), to, body)
+        return await self._exchange(await self._opened(to), to, body)
+
+    async def _opened(self, to: Endpoint) -> _Connection:
+        """Return a new connection, to the first of the host's addresses that takes one."""
+        failed: OSError | None = None
+        for address in await self._names.addresses(to.host):
+            try:
+                streams = await asyncio.open_connection(
+                    address, to.port, limit=_HEAD_BYTES, ssl=_context(to.ca), server_hostname=to.name
+                )
+                return _Connection(*streams)
+            except ssl.SSLError:
+                raise
+            except OSError as error:
+                failed = failed or error
+        raise failed or OSError(f"lookup {to.host}: no address")
 
     async def _exchange(self, connection: _Connection, to: Endpoint, body: bytes) -> tuple[int, bytes]:
         connection.lasting = False

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from certificates import make_certificates
+from sampan.api.kube.host_names import HostNames
 from sampan.api.kube.webhook_connections import MOST_BYTES, Connections, Endpoint
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -158,3 +159,26 @@ async def test_another_authority_is_another_connection(place, tmp_path_factory):
     place.to = place.to._replace(ca=Path(other["cacert"]).read_text())
     with pytest.raises(ssl.SSLCertVerificationError):
         await ask(place)
+
+
+async def test_a_host_by_its_name(place):
+    place.to = place.to._replace(host="localhost")
+    assert await ask(place) == (200, b"ok")
+
+
+async def test_a_name_that_nobody_has(place):
+    place.to = place.to._replace(host="nobody.invalid")
+    with pytest.raises(OSError, match=r"lookup nobody\.invalid: "):
+        await ask(place)
+
+
+async def test_a_name_is_looked_up_once_for_all_who_ask():
+    names = HostNames()
+    found = await asyncio.gather(*(names.addresses("localhost") for _ in range(50)))
+    assert {address for each in found for address in each} <= {"127.0.0.1", "::1"}
+    assert names._asked == {}
+    assert await names.addresses("127.0.0.9") == ["127.0.0.9"]
+    waiting = asyncio.ensure_future(names.addresses("localhost"))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    assert await names.addresses("localhost")
