@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import subprocess
 import threading
 import time
@@ -110,6 +111,50 @@ def test_the_control_process_and_etcd_may_be_killed(plane, server):
     finally:
         watch.kill()
         watch.wait()
+
+
+def test_two_control_processes_show_the_same(plane, tmp_path):
+    other = ControlPlane(tmp_path, store=plane.store)
+    shutil.copytree(plane.directory / "pki", other.directory / "pki")
+    try:
+        other.start()
+        plane.kubectl("create", "secret", "generic", "shared", "--from-literal=word=hunter2")
+        assert other.kubectl("get", "secret", "shared", "-o", "jsonpath={.data.word}") == "aHVudGVyMg=="
+        since = other.json("GET", "/api/v1/namespaces/default/configmaps")["metadata"]["resourceVersion"]
+        plane.kubectl("create", "configmap", "by-one")
+        other.kubectl("create", "configmap", "by-the-other")
+        plane.kubectl("patch", "configmap", "by-the-other", "-p", '{"data":{"a":"1"}}')
+        told = []
+        for one in (plane, other):
+            path = f"/api/v1/namespaces/default/configmaps?watch=1&resourceVersion={since}&timeoutSeconds=1"
+            events = [json.loads(line) for line in one.call("GET", path)[1].splitlines()]
+            told.append([(event["type"], event["object"]["metadata"]["resourceVersion"]) for event in events])
+        assert [kind for kind, _ in told[0]] == ["ADDED", "ADDED", "MODIFIED"]
+        assert told[0] == told[1]
+        token = plane.kubectl("create", "token", "default").strip()
+        assert other.call("GET", "/api/v1/namespaces/default/pods", token=token)[0] == 403  # known, and may not
+        plane.kubectl(
+            "create", "clusterrolebinding", "of-both", "--clusterrole=view", "--serviceaccount=default:default"
+        )
+        until = time.monotonic() + 5
+        while time.monotonic() < until and other.call("GET", "/api/v1/namespaces/default/pods", token=token)[0] != 200:
+            time.sleep(0.01)
+        assert other.call("GET", "/api/v1/namespaces/default/pods", token=token)[0] == 200
+    finally:
+        other.stop()
+
+
+@pytest.mark.soak
+def test_a_write_without_an_answer_is_refused_as_such(plane, server):
+    [member] = server.members
+    member.pause()
+    try:
+        refusal = plane.refused("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "maybe"}})
+    finally:
+        member.go_on()
+    assert refusal["code"] == 503
+    assert "whether the write took place is not known" in refusal["message"]
+    assert "retryAfterSeconds" not in (refusal.get("details") or {})
 
 
 def test_without_an_etcd_it_says_where_it_looked(tmp_path):
