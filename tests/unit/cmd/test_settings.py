@@ -3,6 +3,7 @@ import json
 import pytest
 
 from sampan.base.errors import InvalidArgument
+from sampan.cmd.control_child import ControlChild
 from sampan.cmd.settings import load
 from sampan.model.container import Ulimit
 
@@ -61,3 +62,11 @@ def test_a_store_that_is_no_address_is_refused_at_once():
     assert load(["--store", "etcd://10.0.0.1:2379,10.0.0.2:2379"]).store == "etcd://10.0.0.1:2379,10.0.0.2:2379"
     with pytest.raises(InvalidArgument, match="etcd://HOST:PORT"):
         load(["--store", "10.0.0.1:2379"])
+
+
+def test_folders_of_policies_reach_the_control_process(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = load(["--policies", "mine", "--policies", "/srv/theirs"])
+    assert settings.policies == (f"{tmp_path}/mine", "/srv/theirs")
+    child = ControlChild(tmp_path, "127.0.0.1:6443", "info", policies=settings.policies)
+    assert child._argv[-4:] == ["--policies", f"{tmp_path}/mine", "--policies", "/srv/theirs"]
