@@ -118,9 +118,11 @@ def served() -> Iterator[Server]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def load(server: Server, *words: str) -> dict:
-    argv = ["taskset", "-c", "1", sys.executable, "-m", "bench.kube_load", str(server.plain), str(CLIENTS), *words]
-    found = json.loads(subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+def load(server: Server, *words: str, tls: bool = False) -> dict:
+    port = server.port if tls else server.plain
+    argv = ["taskset", "-c", "1", sys.executable, "-m", "bench.kube_load", str(port), str(CLIENTS), *words]
+    env = {**os.environ, **({"SAMPAN_BENCH_CA": str(server.home / "control/pki/ca.crt")} if tls else {})}
+    found = json.loads(subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=True).stdout)
     bad = {code for code in found["statuses"] if code not in ("200", "201")}
     assert not bad, found
     return found
@@ -141,15 +143,17 @@ def _rates(measure: str, take: Callable[[int], dict], peer: tuple[str, list[floa
 
 def get() -> list[Result]:
     with served() as server, watching(server):
-        path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/one"
-        return _rates("get", lambda _: load(server, "3", "get", path, TOKEN))
+        words = ("3", "get", f"/api/v1/namespaces/{NAMESPACE}/configmaps/one", TOKEN)
+        lines = _rates("get", lambda _: load(server, *words))
+        return lines + _rates("get-tls", lambda _: load(server, *words, tls=True))
 
 
 def create(kind: str, file: str, count: int) -> list[Result]:
+    name, path = f"create-{kind[:-1]}", f"/api/v1/namespaces/{NAMESPACE}/{kind}?fieldValidation=Strict"
+    words = (str(count), "post", path, TOKEN, str(OBJECTS / file))
     with served() as server, watching(server):
-        path = f"/api/v1/namespaces/{NAMESPACE}/{kind}?fieldValidation=Strict"
-        argv = (str(count), "post", path, TOKEN, str(OBJECTS / file))
-        return _rates(f"create-{kind[:-1]}", lambda number: load(server, *argv, f"c{number}"), etcd_rate())
+        lines = _rates(name, lambda number: load(server, *words, f"c{number}"), etcd_rate())
+        return lines + _rates(f"{name}-tls", lambda number: load(server, *words, f"t{number}", tls=True))
 
 
 def etcd_rate() -> tuple[str, list[float]] | None:
@@ -173,7 +177,7 @@ def etcd_rate() -> tuple[str, list[float]] | None:
     process = subprocess.Popen(["taskset", "-c", "0", *argv, "--log-level", "error"], stderr=subprocess.DEVNULL)
     try:
         rates = [asyncio.run(_puts(client, f"r{number}", 4000)) for number in range(RUNS + 1)]
-        return "etcd puts (JSON gateway)", rates[1:]
+        return "etcd 3.5, puts of 1 KB by gRPC", rates[1:]
     finally:
         process.terminate()
         process.wait()
@@ -181,33 +185,26 @@ def etcd_rate() -> tuple[str, list[float]] | None:
 
 
 async def _puts(port: int, prefix: str, count: int) -> float:
-    """Put values of 1 KB by etcd's JSON gateway from many clients; returns puts a second."""
-    import base64
+    """Put values of 1 KB from as many clients; returns puts a second."""
+    from sampan.base.clock import SystemClock
+    from sampan.store.kv.etcd import EtcdStore
+    from sampan.store.kv.etcd_address import Address
+    from sampan.store.kv.port import Op
 
-    import aiohttp
-
-    value = base64.b64encode(os.urandom(300) + b"x" * 724).decode()
+    value = os.urandom(300) + b"x" * 724
     numbers = iter(range(count))
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CLIENTS)) as session:
-        for _ in range(200):
-            with contextlib.suppress(aiohttp.ClientError):
-                async with session.get(f"http://127.0.0.1:{port}/health") as answer:
-                    if answer.status == 200:
-                        break
-            await asyncio.sleep(0.05)
+    store = await EtcdStore.open(Address((f"127.0.0.1:{port}",)), SystemClock(), history_s=0)
+    try:
 
         async def work() -> None:
             for number in numbers:
-                key = base64.b64encode(f"/bench/{prefix}/{number}".encode()).decode()
-                async with session.post(
-                    f"http://127.0.0.1:{port}/v3/kv/put", json={"key": key, "value": value}
-                ) as answer:
-                    await answer.read()
-                    assert answer.status == 200
+                await store.commit([Op(f"/bench/{prefix}/{number}", value)])
 
         began = time.perf_counter()
         await asyncio.gather(*(work() for _ in range(CLIENTS)))
         return count / (time.perf_counter() - began)
+    finally:
+        await store.close()
 
 
 @contextlib.contextmanager
@@ -220,17 +217,62 @@ def watching(server: Server) -> Iterator[None]:
 
 
 def up() -> list[Result]:
-    taken = []
-    for _ in range(RUNS):
-        home = Path(tempfile.mkdtemp(prefix="sampan-bench-kube-", dir="/var/tmp"))
-        server = Server(home)
-        try:
-            taken.append(server.start())
-        finally:
-            server.stop()
-            shutil.rmtree(home, ignore_errors=True)
-    print(f"{'up':20} {median(taken):10.2f} s    control process, cold, to /readyz")
-    return [Result(measure="up", unit="s", value=median(taken), runs=RUNS)]
+    """From the start of `sampan daemon` on empty roots to the first answer that kubectl gets; and the control process alone."""
+    kubectl = shutil.which(
+        "kubectl", path=f"{os.environ.get('SAMPAN_CLIENTS', '')}/bin:/opt/clients/bin:{os.environ['PATH']}"
+    )
+    taken = [_control_up() for _ in range(RUNS)]
+    print(f"{'up-control':20} {median(taken):10.2f} s    control process, cold, to /readyz", flush=True)
+    lines = [Result(measure="up-control", unit="s", value=median(taken), runs=RUNS)]
+    if kubectl is None:
+        print("(up left out: no kubectl in PATH or SAMPAN_CLIENTS)")
+        return lines
+    taken = [_daemon_up(kubectl, number) for number in range(RUNS)]
+    print(f"{'up':20} {median(taken):10.2f} s    sampan daemon, cold, to kubectl", flush=True)
+    return [Result(measure="up", unit="s", value=median(taken), runs=RUNS), *lines]
+
+
+def _control_up() -> float:
+    home = Path(tempfile.mkdtemp(prefix="sampan-bench-kube-", dir="/var/tmp"))
+    server = Server(home)
+    try:
+        return server.start()
+    finally:
+        server.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _daemon_up(kubectl: str, number: int) -> float:
+    home = Path(tempfile.mkdtemp(prefix="sampan-bench-up-", dir="/var/tmp"))
+    sampan = str(Path(sys.executable).parent / "sampan")
+    roots = ["--data-root", f"{home}/data", "--exec-root", f"{home}/run", "--bridge", f"spk{os.getpid()}"]
+    flags = [*roots, "--bip", f"10.203.{number}.1/24", "--api-listen", f"127.0.0.1:{_free_port()}"]
+    config, address = home / "kubeconfig", home / "data/control/address"
+    began = time.perf_counter()
+    with (home / "log").open("wb") as log:
+        daemon = subprocess.Popen([sampan, "daemon", *flags], stdout=log, stderr=log)
+    try:
+        while True:
+            if daemon.poll() is not None or time.perf_counter() - began > 60:
+                raise RuntimeError((home / "log").read_text())
+            if not address.exists():
+                time.sleep(0.01)
+                continue
+            if not config.exists():
+                config.write_bytes(
+                    subprocess.run([sampan, "kubeconfig", *roots[:2]], capture_output=True, check=True).stdout
+                )
+            env = {**os.environ, "KUBECONFIG": str(config), "HOME": str(home)}
+            if (
+                subprocess.run([kubectl, "get", "namespaces"], env=env, capture_output=True, check=False).returncode
+                == 0
+            ):
+                return time.perf_counter() - began
+    finally:
+        daemon.terminate()
+        daemon.wait(30)
+        subprocess.run([sampan, "down", *flags, "--purge", "--yes"], capture_output=True, check=False)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def idle_memory() -> list[Result]:
