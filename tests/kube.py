@@ -17,6 +17,7 @@ import ssl
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 START_S = 30.0
+COMMANDS: Counter[str] = Counter()
+"""Program -> how many of its commands the tests of this process have run and looked at."""
 
 
 def client(name: str) -> str:
@@ -112,6 +115,7 @@ class ControlPlane:
         }
 
     def run(self, program: str, *argv: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+        COMMANDS[program] += 1
         done = subprocess.run(
             [client(program), *argv],
             env=self.environ,

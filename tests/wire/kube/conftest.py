@@ -7,7 +7,7 @@ import os
 import pytest
 
 from etcd import etcd
-from kube import ControlPlane, control_plane
+from kube import COMMANDS, ControlPlane, control_plane
 
 _numbers = itertools.count(1)
 
@@ -27,3 +27,10 @@ def namespace(plane) -> str:
     name = f"t{next(_numbers)}"
     plane.json("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     return name
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many commands of real clients were checked."""
+    if COMMANDS:
+        counts = ", ".join(f"{count} of {program}" for program, count in sorted(COMMANDS.items()))
+        terminalreporter.write_line(f"commands checked: {counts}")

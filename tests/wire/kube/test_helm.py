@@ -62,3 +62,29 @@ def test_wait_sees_a_deployment_become_ready(plane, namespace, chart):
     thread.start()
     assert "STATUS: deployed" in plane.helm("-n", namespace, "install", "r", chart, "--wait", "--timeout=30s")
     thread.join()
+
+
+def test_what_changes_nothing(plane, namespace, chart):
+    def h(*words):
+        return plane.helm("-n", namespace, *words)
+
+    assert "0 chart(s) failed" in h("lint", chart)
+    assert "kind: Deployment" in h("template", "r", chart, "--validate")
+    assert "kind: Service" in h("install", "r", chart, "--dry-run=server")
+    assert h("list", "-q") == ""
+    assert plane.json("GET", f"/api/v1/namespaces/{namespace}/services")["items"] == []
+
+
+def test_upgrades_that_install_and_values_that_stay(plane, namespace, chart):
+    def h(*words):
+        return plane.helm("-n", namespace, *words)
+
+    assert "does not exist. Installing it now." in h("upgrade", "--install", "r", chart, "--set", "replicaCount=3")
+    h("upgrade", "r", chart, "--reuse-values", "--set", "image.tag=2")
+    deployment = plane.json("GET", f"/apis/apps/v1/namespaces/{namespace}/deployments/r-chart")
+    assert deployment["spec"]["replicas"] == 3
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":2")
+    assert "NOTES" in h("get", "all", "r")
+    h("uninstall", "r", "--keep-history")
+    assert json.loads(h("list", "--uninstalled", "-o", "json"))[0]["status"] == "uninstalled"
+    h("uninstall", "r")

@@ -380,3 +380,12 @@ def test_what_is_no_version_says_nothing_at_a_creation(plane, namespace):
     assert made["metadata"]["resourceVersion"].isdecimal()
     refused = plane.refused("POST", path, {"metadata": {"name": "d", "resourceVersion": "7"}})
     assert "resourceVersion should not be set on objects to be created" in refused["message"]
+
+
+def test_the_text_of_a_refusal_is_as_kubernetes_writes_it(plane, namespace):
+    """Python's clients print it, and their tests compare it."""
+    _, raw = plane.call("GET", f"/api/v1/namespaces/{namespace}/configmaps/none")
+    assert raw == (
+        b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"configmaps \\"none\\" not found",'
+        b'"reason":"NotFound","details":{"name":"none","kind":"configmaps"},"code":404}\n'
+    )

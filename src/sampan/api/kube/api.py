@@ -210,7 +210,9 @@ def refusal(error: Exception) -> Response:
     """Return the answer to a request that failed."""
     if not isinstance(error, status.ApiError):
         error = _as_api_error(error)
-    return answers.json(error.status(), error.code, error.headers)
+    answer = answers.json(error.status(), error.code, error.headers)
+    answer.body += b"\n"  # as Go writes JSON; clients show the text as it comes
+    return answer
 
 
 def _as_api_error(error: Exception) -> status.ApiError:
