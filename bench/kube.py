@@ -187,13 +187,20 @@ def etcd_rate() -> tuple[str, list[float]] | None:
 async def _puts(port: int, prefix: str, count: int) -> float:
     """Put values of 1 KB from as many clients; returns puts a second."""
     from sampan.base.clock import SystemClock
+    from sampan.base.errors import Unavailable
     from sampan.store.kv.etcd import EtcdStore
     from sampan.store.kv.etcd_address import Address
     from sampan.store.kv.port import Op
 
     value = os.urandom(300) + b"x" * 724
     numbers = iter(range(count))
-    store = await EtcdStore.open(Address((f"127.0.0.1:{port}",)), SystemClock(), history_s=0)
+    store = None
+    for _ in range(200):  # it may be about to start
+        with contextlib.suppress(Unavailable):
+            store = await EtcdStore.open(Address((f"127.0.0.1:{port}",)), SystemClock(), history_s=0)
+            break
+        await asyncio.sleep(0.05)
+    assert store is not None
     try:
 
         async def work() -> None:
