@@ -47,9 +47,10 @@ def free_port() -> int:
 class ControlPlane:
     """One control process and its clients. `restart` keeps its data."""
 
-    def __init__(self, home: Path, *, store: str = "") -> None:
+    def __init__(self, home: Path, *, store: str = "", policies: tuple[Path, ...] = ()) -> None:
         self.home = home
         self.store = store
+        self.policies = policies
         self.port, self.plain = free_port(), free_port()
         self.log = home / "log"
         self.kubeconfig = home / "kubeconfig"
@@ -64,6 +65,7 @@ class ControlPlane:
         argv = [sys.executable, "-m", "sampan.cmd.control", "--data-root", str(self.home / "data")]
         argv += ["--listen", f"127.0.0.1:{self.port}", "--plain-listen", f"127.0.0.1:{self.plain}"]
         argv += ["--store", self.store] if self.store else []
+        argv += [word for folder in self.policies for word in ("--policies", str(folder))]
         with self.log.open("ab") as log:
             env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
             self.process = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env)

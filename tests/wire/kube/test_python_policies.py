@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from kube import ROOT, control_plane
+from kube import ROOT, ControlPlane, control_plane
 
 FEW = """
 from sampan.kube.policy import Policy, Refused
@@ -216,3 +216,22 @@ def test_the_policies_are_listed(own, folder):
     head, row = listed.stdout.splitlines()
     assert head.split() == ["POLICY", "JUDGES", "OPERATIONS", "FILE"]
     assert row.split() == ["Few", "apps/Deployment", "CREATE,UPDATE", "few.py"]
+
+
+def test_further_folders(tmp_path):
+    """Each folder's policies hold; one that is missing is told, and holds when it is there."""
+    there, missing = tmp_path / "there", tmp_path / "missing"
+    there.mkdir()
+    (there / "p.py").write_text(of("if 'x' in obj['data']:\n    raise Refused('no x')"))
+    plane = ControlPlane(tmp_path / "plane", policies=(there, missing))
+    try:
+        plane.start()
+        assert f"there is no folder {missing} of policies" in plane.tail()
+        assert plane.refused("POST", MAPS, config_map("a", x=""))["message"].endswith("no x")
+        assert plane.json("POST", f"{MAPS}?dryRun=All", config_map("a", y=""))
+        missing.mkdir()
+        (missing / "q.py").write_text(of("if 'y' in obj['data']:\n    raise Refused('no y')"))
+        until(lambda: plane.call("POST", f"{MAPS}?dryRun=All", config_map("a", y=""))[0] == 403)
+    finally:
+        plane.stop()
+        plane.kill()

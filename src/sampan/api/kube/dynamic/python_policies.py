@@ -78,6 +78,7 @@ class PythonPolicies:
     name = "PythonPolicies"
 
     def __init__(self, folders: Sequence[Path], matcher: Matcher, clock: Clock) -> None:
+        """`folders`: the own one, which may be missing, and those that somebody named."""
         self._folders = tuple(folders)
         self._matcher = matcher
         self._clock = clock
@@ -89,6 +90,9 @@ class PythonPolicies:
 
     async def start(self) -> None:
         """Load what is there."""
+        for folder in self._folders[1:]:
+            if not folder.is_dir():
+                _log.warning("there is no folder %s of policies: none of it hold until it is there", folder)
         await self._look()
 
     def close(self) -> None:
