@@ -331,6 +331,24 @@ def test_subresources(plane, namespace, hooks, configure):
     assert (asked["subResource"], asked["object"]["spec"]) == ("scale", {"replicas": 2})
 
 
+def test_bindings(plane, namespace, hooks, configure):
+    """A bind is the creation of a Binding, in which a webhook may set annotations."""
+    hooks.on(
+        f"/{namespace}/0", lambda _: patch({"op": "add", "path": "/metadata/annotations", "value": {"by": "hook"}})
+    )
+    configure("Mutating", {"rules": [{**CREATE, "resources": ["pods/binding"]}]})
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    plane.json("POST", pods, {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+    binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "one"}}
+    plane.json("POST", f"{pods}/p/binding", binding)
+    bound = plane.json("GET", f"{pods}/p")
+    assert (bound["spec"]["nodeName"], bound["metadata"]["annotations"]) == ("one", {"by": "hook"})
+    [asked] = hooks.asked[f"/{namespace}/0"]
+    assert (asked["kind"]["kind"], asked["operation"], asked["subResource"]) == ("Binding", "CREATE", "binding")
+    assert asked["object"]["target"] == {"kind": "Node", "name": "one"}
+    assert asked["oldObject"] is None
+
+
 def test_selectors_of_objects(plane, namespace, hooks, configure, maps):
     hooks.on(f"/{namespace}/0", lambda _: {"allowed": False})
     configure("Validating", {"objectSelector": {"matchExpressions": [{"key": "judge", "operator": "Exists"}]}})

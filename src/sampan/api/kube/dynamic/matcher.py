@@ -19,6 +19,7 @@ from sampan.kube.fielderror import invalid
 from sampan.kube.kinds import scale
 from sampan.kube.object import Object
 from sampan.kube.patch.merge import copied
+from sampan.kube.reading import text
 from sampan.kube.resource import Resource
 from sampan.kube.schema import check
 
@@ -131,6 +132,11 @@ class Matcher:
             return False
         if ask.subresource == "scale":
             scale.from_scale(obj, changed, served.scale)
+            return True
+        if ask.subresource == "binding":
+            obj["spec"]["nodeName"] = text(changed, "target", "name", missing=obj["spec"]["nodeName"])
+            if annotations := objects.annotations(changed):
+                objects.metadata(obj).setdefault("annotations", {}).update(annotations)
             return True
         if ask.kind != matched.asked_kind:
             changed = await self.convert(changed, ask.resource, matched.asked_resource) or changed
