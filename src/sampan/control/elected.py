@@ -22,6 +22,7 @@ class Elected:
         self._election = election
         self._make = make
         self._task: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="election")
@@ -31,6 +32,8 @@ class Elected:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        if self._stopping is not None:
+            await self._stopping
         await self._election.close()
 
     async def _run(self) -> None:
@@ -43,5 +46,11 @@ class Elected:
                     await controller.start()
                 await self._election.lost.wait()
             finally:
-                for controller in reversed(running):
-                    await controller.close()
+                # in a task of its own: what closes must not be cut short by the end of this one
+                self._stopping = asyncio.create_task(_close(running))
+                await asyncio.shield(self._stopping)
+
+
+async def _close(running: Sequence[Controller]) -> None:
+    for controller in reversed(running):
+        await controller.close()

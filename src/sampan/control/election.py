@@ -68,10 +68,19 @@ class Election:
         if self._renewer is not None:
             self._renewer.cancel()
             await asyncio.gather(self._renewer, return_exceptions=True)
-        if self._lease is not None and not self.lost.is_set():
-            self._lease["spec"].update(holderIdentity="", leaseDurationSeconds=1)
-            await self._write(lambda: self._client.update(LEASES, self._lease or {}))
-        self.lost.set()
+        if not self.lost.is_set():
+            self.lost.set()
+            await self._give_back()
+
+    async def _give_back(self) -> None:
+        try:
+            # read anew: the renewal that was cut short may have taken place
+            lease = await self._client.get(LEASES, self._namespace, self._name)
+            if objects.at(lease, "spec", "holderIdentity") == self._identity:
+                lease["spec"].update(holderIdentity="", leaseDurationSeconds=1)
+                await self._client.update(LEASES, lease)
+        except ApiError as error:
+            _log.info("lease %s could not be given back: %s", self._name, error)
 
     async def _keep(self) -> None:
         renewed = self._clock.monotonic_s()

@@ -59,7 +59,7 @@ class FlowSchemas:
             "message": f'This FlowSchema references the PriorityLevelConfiguration object named "{level}" {told}',
         }
         conditions = objects.at(schema, "status", "conditions") or []
-        before = next((each for each in conditions if each.get("type") == "Dangling"), {})
+        before: Object = next((each for each in conditions if each.get("type") == "Dangling"), {})
         if {key: before.get(key) for key in condition} == condition:
             return
         changed = before.get("status") != condition["status"]
