@@ -129,7 +129,8 @@ class Writes:
         served.fill(obj)
         served.strategy.prepare_create(obj)
         metadata.tidy(obj)
-        if faults := [*metadata.validate(served, obj), *served.strategy.validate(obj)]:
+        strategy = served.strategy
+        if faults := [*metadata.validate(served, obj), *strategy.validate_create(obj), *strategy.validate(obj)]:
             raise status.invalid(resource.kind, resource.group, objects.name(obj), faults)
         await self._chain.validate(attributes)
         if own_fields:
