@@ -38,6 +38,7 @@ from sampan.api.kube.crds import CustomResources
 from sampan.api.kube.dynamic.matcher import Matcher
 from sampan.api.kube.dynamic.python_policies import PythonPolicies
 from sampan.api.kube.http.server import Server
+from sampan.api.kube.issuer import IssuerPages
 from sampan.api.kube.local import LocalClient
 from sampan.api.kube.metadata import SUFFIX_ALPHABET, SUFFIX_LENGTH
 from sampan.api.kube.node_authz import NodeAuthorizer
@@ -189,6 +190,7 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
         figures=[process_figures(settings.directory, clock)],
         custom=customs.schemas,
         virtual=Reviews(authorizer, roles, authentication, tokens, nodes).virtual(),
+        pages=[IssuerPages(tokens, settings.listen).page],
     )
     admin = LocalClient(server.api, User("system:apiserver", groups=(MASTERS,)), "sampan")
     await bootstrap_objects.ensure(admin, _place(settings, keys), clock.now_ns() // 10**9)

@@ -329,3 +329,21 @@ def test_certificates(plane) -> None:
     server.load_cert_chain(pki / "server.crt", pki / "server.key")
     with pytest.raises((ssl.SSLError, OSError, http.client.HTTPException)):  # a server's certificate makes no client
         _over_tls(plane, server, "/version")
+
+
+def test_others_can_judge_our_tokens(plane, namespace):
+    import jwt
+
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/default/token"
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": ["boat"]}}
+    token = plane.json("POST", path, request)["status"]["token"]
+    told = plane.json("GET", "/.well-known/openid-configuration")
+    assert told["jwks_uri"] == f"https://127.0.0.1:{plane.port}/openid/v1/jwks"
+    [key] = plane.json("GET", "/openid/v1/jwks")["keys"]
+    assert jwt.get_unverified_header(token)["kid"] == key["kid"]
+    claims = jwt.decode(token, jwt.PyJWK(key).key, ["ES256"], audience="boat", issuer=told["issuer"])
+    assert claims["sub"] == f"system:serviceaccount:{namespace}:default"
+    # any service account may read them, and nobody from outside
+    own = plane.json("POST", path, {**request, "spec": {}})["status"]["token"]
+    assert plane.call("GET", "/openid/v1/jwks", token=own)[0] == 200
+    assert plane.call("GET", "/openid/v1/jwks", token="")[0] in (401, 403)

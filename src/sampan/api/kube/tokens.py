@@ -5,12 +5,15 @@ Spec: authentication.k8s.io/v1 TokenRequest, TokenReview; Kubernetes "Managing S
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 from sampan.api.kube.authn import CREDENTIAL, Found
 from sampan.api.kube.impersonation import account_groups
@@ -46,11 +49,18 @@ class AccountTokens:
         assert isinstance(key, ec.EllipticCurvePrivateKey), "service accounts' tokens are signed with ECDSA"  # noqa: S101
         self._key = key
         self._public = key.public_key()
+        der = self._public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        self._key_id = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
         self._records = records
         self._registry = registry
         self._clock = clock
         self._new_id = new_id
         self.audiences = tuple(audiences)
+
+    def public_keys(self) -> Object:
+        """Return the set of keys by which anybody can judge our tokens (RFC 7517)."""
+        key = ECAlgorithm.to_jwk(self._public, as_dict=True)
+        return {"keys": [{"use": "sig", "kid": self._key_id, "alg": _ALGORITHM, **key}]}
 
     # --- make
 
@@ -78,7 +88,7 @@ class AccountTokens:
             "sub": f"{_PREFIX}{namespace}:{name}",
             "kubernetes.io": about,
         }
-        return jwt.encode(claims, self._key, algorithm=_ALGORITHM), now + seconds
+        return jwt.encode(claims, self._key, _ALGORITHM, headers={"kid": self._key_id}), now + seconds
 
     async def request(self, namespace: str, name: str, body: Object) -> Object:
         """Answer a TokenRequest that is valid and has its defaults.
