@@ -63,7 +63,7 @@ class Reviews:
         try:
             found = await self._authentication.review(spec["token"], spec.get("audiences") or ())
         except status.ApiError:
-            return _answer(call, body, {"user": {}, "error": "the token is not good"})
+            return _answer(call, body, {"user": {}, "error": "invalid bearer token"})
         state: Object = {"authenticated": True, "user": _user(found.user)}
         if found.audiences:
             state["audiences"] = list(found.audiences)

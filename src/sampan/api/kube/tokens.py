@@ -28,6 +28,8 @@ from sampan.kube.object import Object
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 SHORTEST_S, LONGEST_S = 600, 365 * 24 * 3600
 _ALGORITHM = "ES256"
+_LEEWAY_S = 60
+"""For how long after its deletion is due an object still stands: what tears it down may need its token."""
 _PREFIX = "system:serviceaccount:"
 _BOUND = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}
 
@@ -183,20 +185,27 @@ class AccountTokens:
         namespace, account = about.get("namespace"), about.get("serviceaccount") or {}
         name = f"{_PREFIX}{namespace}:{account.get('name')}"
         live = await self._account(str(namespace), str(account.get("name")))
-        if live is None or objects.uid(live) != account.get("uid") or name != claims["sub"]:
+        if not self._stands(live, account.get("uid")) or live is None or name != claims["sub"]:
             raise status.unauthorized()
         extra = {CREDENTIAL: (f"JTI={claims['jti']}",)} if claims.get("jti") else {}
         for kind in _BOUND:
             if isinstance(bound := about.get(kind.lower()), dict):
                 told = kind == "Node" and "pod" in about  # where the pod was: the token ends with the pod only
                 found = None if told else await self._object(kind, str(namespace), str(bound.get("name")))
-                if not told and (found is None or objects.uid(found) != bound.get("uid")):
+                if not told and not self._stands(found, bound.get("uid")):
                     raise status.unauthorized()
                 if kind != "Secret":
                     for part in ("name", "uid"):
                         if bound.get(part):
                             extra[f"authentication.kubernetes.io/{kind.lower()}-{part}"] = (str(bound[part]),)
         return User(name, objects.uid(live), account_groups(name), extra)
+
+    def _stands(self, live: Object | None, uid: object) -> bool:
+        """Return whether what a token is bound to is the same object still, and not one that should be gone by now."""
+        if live is None or objects.uid(live) != uid:
+            return False
+        ends = objects.metadata(live).get("deletionTimestamp")
+        return not ends or self._clock.now_ns() / 1e9 <= rfc3339.parse(str(ends)) + _LEEWAY_S
 
     async def _account(self, namespace: str, name: str) -> Object | None:
         return await self._find("serviceaccounts", namespace, name)
