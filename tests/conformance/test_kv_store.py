@@ -172,6 +172,18 @@ async def test_a_watch_from_the_future_skips_up_to_it(store):
     assert [event.revision for event in seen.events] == [revision + 3, revision + 4]
 
 
+async def test_who_has_written_finds_it_told(store):
+    seen = Seen(store, "/a/x/", store.revision)
+    await seen.until(await put(store, "/a/x/0"))
+
+    async def write(key):
+        for number in range(20):
+            revision = await put(store, key, b"%d" % number)
+            assert seen.revision >= revision
+
+    await asyncio.gather(*(write(f"/a/x/{number}") for number in range(10)))
+
+
 async def test_a_long_history_is_told_in_order_and_whole(store):
     for start in range(0, 2600, 100):
         await store.commit([Op(f"/a/x/{start + number:05}", b"v") for number in range(100)])

@@ -131,7 +131,10 @@ class EtcdStore:
         self._follower.see(response.header.revision)
         if not response.succeeded:
             raise _first_failed(expecting, response.responses)
-        return int(response.header.revision)
+        revision = int(response.header.revision)
+        if any(found.response_delete_range.deleted or found.HasField("response_put") for found in response.responses):
+            await self._follower.caught_up(revision)  # as with the local forms: who wrote finds it told here
+        return revision
 
     def _request(self, op: Op) -> dict[str, Any]:
         key = self._keys.key(op.key)

@@ -29,6 +29,9 @@ _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.05, 1.0
 _GRACE_S, _NUDGE_S = 0.02, 0.05
 """How long an event may take before it is asked where the watch stands, and how often then."""
 
+_PATIENCE_S = 0.5
+"""How long a write waits for its own event; one that has waited in vain lets those after it go at once."""
+
 _log = log.get("store.kv")
 
 
@@ -44,6 +47,8 @@ class Follower:
         self._ring: deque[Event] = deque()  # all changes after `_base`, up to `told`
         self._ring_bytes = 0
         self._behind = asyncio.Event()
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._current = False  # whether events come as they are made
         self._task = asyncio.ensure_future(self._follow())
 
     @property
@@ -57,11 +62,38 @@ class Follower:
         if revision > self.told:
             self._behind.set()
 
+    async def caught_up(self, revision: int) -> None:
+        """Return when a revision was told to the watches here, or at once while etcd's events do not come."""
+        if revision <= self.told or not self._current:
+            await asyncio.sleep(0)  # what was taken in this turn of the loop is told at its end
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((revision, waiter))
+        patience = asyncio.get_running_loop().call_later(_PATIENCE_S, self._let_go)
+        try:
+            await waiter
+        finally:
+            patience.cancel()
+
+    def _let_go(self) -> None:
+        self._current = False
+        self._wake()
+
+    def _wake(self) -> None:
+        """End the waiting for what was told; of all, where events do not come."""
+        waiting, self._waiting = self._waiting, []
+        for revision, waiter in waiting:
+            if self._current and revision > self.told:
+                self._waiting.append((revision, waiter))
+            elif not waiter.done():
+                waiter.set_result(None)
+
     def watch(self, prefix: str, after: int, deliver: Deliver, failed: Callable[[SampanError], None]) -> Watch:
         return self._hub.watch(prefix, after, deliver, failed)
 
     async def close(self) -> None:
         """End all watches."""
+        self._let_go()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._hub.close(Unavailable("the store is closed: the server is stopping"))
@@ -82,6 +114,7 @@ class Follower:
             except Compacted as error:
                 self._restart(error, error.revision)
             except SampanError as error:
+                self._let_go()
                 if not lost:
                     _log.warning("watches wait: %s", error)
                 lost = True
@@ -103,6 +136,7 @@ class Follower:
             raise Compacted(now)
 
     def _take(self, response: Any) -> None:
+        self._current = True
         if response.created:
             self.see(response.header.revision)
             return
@@ -130,6 +164,7 @@ class Follower:
             self._ring_bytes -= _size(gone)
             self._base = gone.revision
         self._hub.publish(events, revision)
+        self._wake()
 
     def _restart(self, error: SampanError, revision: int) -> None:
         """End all watches: what comes up to `revision` cannot be told. Who reads the state again can go on from there."""
@@ -138,6 +173,7 @@ class Follower:
         self._ring_bytes = 0
         self._hub.close(error)
         self._hub.publish([], revision)
+        self._let_go()
 
     # --- what happened before -----------------------------------------------------------------------------------------
 

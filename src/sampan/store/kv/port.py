@@ -144,7 +144,8 @@ class Store(Protocol):
     async def commit(self, ops: Sequence[Op]) -> int:
         """Do all operations, or none; returns their revision. A key occurs once. Deleting what is not there is no change.
 
-        When nothing changed (deletions of absent keys only) the current revision is returned and none is made.
+        When nothing changed (deletions of absent keys only) the current revision is returned and none is made. Watches of
+        this process were told of it before this returns, those that have caught up, while the store can be reached.
 
         Raises:
             CompareFailed: an expectation does not hold.
