@@ -1,0 +1,1 @@
+"""The scheduler's core, pure: a snapshot of the cluster and pods in, placements, evictions and reasons out."""

@@ -1,0 +1,158 @@
+"""place: pods in the order of their turn in, placements, evictions and reasons out.
+
+What is placed is assumed on the snapshot at once, so that the next pod sees it. Whoever cannot carry a placement out takes
+the pod off the snapshot again and gives it another turn; that is all there is to an optimistic commit.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from sampan.schedule import batch
+from sampan.schedule.pod import Gang, Pod
+from sampan.schedule.preemption import Eviction, Preemption
+from sampan.schedule.profile import DEFAULT, Profile
+from sampan.schedule.refusal import Refusal
+from sampan.schedule.shape import Shape
+from sampan.schedule.snapshot import Lifted, Snapshot
+from sampan.schedule.standing import Standing
+
+_KEPT = 512  # standings; each holds a few arrays of [nodes]
+_AT_ONCE = 4096
+
+
+class Outcome(NamedTuple):
+    """`placements`: node by pod; `evictions` come before the placement they are for; `reasons`: of those not placed."""
+
+    placements: dict[str, str]
+    evictions: list[Eviction]
+    reasons: dict[str, Refusal]
+
+
+def place(snapshot: Snapshot, pods: Sequence[Pod], profile: Profile = DEFAULT) -> Outcome:
+    """Place pods, in this order. For more than one call on a snapshot, keep a `Scheduler`: it remembers scores."""
+    return Scheduler(snapshot, profile).place(pods)
+
+
+class Scheduler:
+    """One profile over one snapshot."""
+
+    def __init__(self, snapshot: Snapshot, profile: Profile = DEFAULT) -> None:
+        self.snapshot = snapshot
+        self._profile = profile
+        self._standings: OrderedDict[Shape, Standing] = OrderedDict()
+        self._preemption = Preemption(snapshot)
+        self._lifted: list[Lifted] = []  # what a gang evicted, until it is known whether it runs
+
+    def place(self, pods: Sequence[Pod]) -> Outcome:
+        self.snapshot.settle()
+        outcome = Outcome({}, [], {})
+        start, count = 0, len(pods)
+        while start < count:
+            pod = pods[start]
+            end = start + 1
+            if pod.gang is not None:
+                while end < count and pods[end].gang == pod.gang:
+                    end += 1
+                self._gang(pod.gang, pods[start:end], outcome)
+            elif pod.shape.gates:
+                outcome.reasons[pod.key] = _gated(pod.shape)
+            else:
+                while end < count and pods[end].gang is None and pods[end].shape == pod.shape:
+                    end += 1
+                self._run(pods, start, end, outcome)
+            self._lifted.clear()
+            start = end
+        return outcome
+
+    def standing(self, shape: Shape) -> Standing:
+        """Return how a shape stands with the nodes; remembered, the oldest forgotten."""
+        found = self._standings.get(shape)
+        if found is None:
+            found = Standing(self.snapshot, self.snapshot.ask(shape), self._profile)
+            if found.rows is not None:
+                return found  # a shape for few nodes costs little, and there may be one for each node
+            self._standings[shape] = found
+            if len(self._standings) > _KEPT:
+                self._standings.popitem(last=False)
+        else:
+            self._standings.move_to_end(shape)
+        return found
+
+    def _run(self, pods: Sequence[Pod], start: int, end: int, outcome: Outcome) -> None:
+        """Place pods of one shape."""
+        standing = self.standing(pods[start].shape)
+        while start < end:
+            if end - start > 1:
+                standing.refresh()
+                if standing.foreseen:
+                    start = self._batch(standing, pods, start, end, outcome)
+                    if start == end:
+                        return
+            self._one(standing, pods[start], outcome)
+            start += 1
+
+    def _batch(self, standing: Standing, pods: Sequence[Pod], start: int, end: int, outcome: Outcome) -> int:
+        """Place what can be placed at once; returns the first that was not."""
+        rows = batch.choose(standing, min(end - start, _AT_ONCE))
+        if rows:
+            some = pods[start : start + len(rows)]
+            self.snapshot.assume_all(some, np.array(rows, np.intp), standing.ask)
+            nodes = self.snapshot.nodes
+            outcome.placements.update((pod.key, nodes[row].name) for pod, row in zip(some, rows, strict=True))
+        return start + len(rows)
+
+    def _one(self, standing: Standing, pod: Pod, outcome: Outcome) -> None:
+        row = standing.best()
+        if row < 0:
+            plan = self._preemption.plan(standing, pod)
+            if plan is None:
+                outcome.reasons[pod.key] = standing.why()
+                return
+            row = plan.row
+            for victim in plan.victims:
+                self._lifted.append(self.snapshot.evict(victim.key))
+                outcome.placements.pop(victim.key, None)
+                outcome.evictions.append(Eviction(victim, self.snapshot.nodes[row].name, pod.key))
+        self.snapshot.assume(pod, row, standing.ask)
+        outcome.placements[pod.key] = self.snapshot.nodes[row].name
+
+    def _gang(self, gang: Gang, pods: Sequence[Pod], outcome: Outcome) -> None:
+        """Place a gang's pods, or, when fewer fit than it needs, none, as if nothing had been tried."""
+        wished = {pod.key for pod in pods}
+        trial, budgets, self._lifted = Outcome({}, [], {}), self.snapshot.budgets, []
+        self._run_mixed(pods, trial)
+        if len(trial.placements) < gang.least:
+            for key in trial.placements:
+                self.snapshot.remove(key)
+            for lifted in reversed(self._lifted):
+                if lifted.pod.key not in wished:
+                    self.snapshot.put_back(lifted)
+            self.snapshot.budgets = budgets
+            why = next(iter(trial.reasons.values())).message() if trial.reasons else "fewer pods than it needs"
+            note = f"gang {gang.name}: {len(trial.placements)} of at least {gang.least} pods fit: {why}"
+            outcome.reasons.update((pod.key, Refusal(len(self.snapshot.nodes), note=note)) for pod in pods)
+            return
+        outcome.placements.update(trial.placements)
+        outcome.evictions.extend(trial.evictions)
+        outcome.reasons.update(trial.reasons)
+
+    def _run_mixed(self, pods: Sequence[Pod], outcome: Outcome) -> None:
+        start = 0
+        while start < len(pods):
+            end = start + 1
+            while end < len(pods) and pods[end].shape == pods[start].shape:
+                end += 1
+            if pods[start].shape.gates:
+                outcome.reasons.update((pod.key, _gated(pod.shape)) for pod in pods[start:end])
+            else:
+                self._run(pods, start, end, outcome)
+            start = end
+
+
+def _gated(shape: Shape) -> Refusal:
+    return Refusal(0, note=f"waiting for scheduling gates: {list(shape.gates)}".replace("'", '"'))

@@ -1,0 +1,98 @@
+"""PodTable: the pods that are on nodes, each in a slot, with row and ask as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from sampan.schedule.arrays import Rows
+from sampan.schedule.pod import Pod
+
+ABSENT = -1
+"""The row of a free slot, and of a pod on a node that is not known."""
+
+
+class PodTable:
+    def __init__(self) -> None:
+        self.slots: dict[str, int] = {}
+        self.pods: list[Pod | None] = []
+        self.rows: npt.NDArray[np.int32] = np.full(1024, ABSENT, np.int32)
+        self.asks: npt.NDArray[np.int32] = np.zeros(1024, np.int32)
+        self._vacant: list[int] = []
+        self._on_row: list[list[int]] = []
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.slots
+
+    def add(self, pod: Pod, row: int, ask: int) -> None:
+        """Keep a pod. Its key is new."""
+        slot = self._vacant.pop() if self._vacant else self._append()
+        self.slots[pod.key] = slot
+        self.pods[slot] = pod
+        self.rows[slot] = row
+        self.asks[slot] = ask
+        if row != ABSENT:
+            self._on_row[row].append(slot)
+
+    def add_all(self, pods: Sequence[Pod], rows: Rows, ask: int) -> None:
+        """Keep pods of one ask, each on its row. Their keys are new."""
+        start = len(self.pods)
+        end = start + len(pods)
+        self._grow(end)
+        self.pods.extend(pods)
+        self.rows[start:end] = rows
+        self.asks[start:end] = ask
+        slots, on_row = self.slots, self._on_row
+        for slot, (pod, row) in enumerate(zip(pods, rows.tolist(), strict=True), start):
+            slots[pod.key] = slot
+            on_row[row].append(slot)
+
+    def remove(self, key: str) -> tuple[Pod, int, int]:
+        """Forget a pod; returns it, its row and its ask. Raises KeyError where there is none."""
+        slot = self.slots.pop(key)
+        pod, row, ask = self.pods[slot], int(self.rows[slot]), int(self.asks[slot])
+        if pod is None:
+            raise KeyError(key)
+        if row != ABSENT:
+            self._on_row[row].remove(slot)
+        self.pods[slot] = None
+        self.rows[slot] = ABSENT
+        self._vacant.append(slot)
+        return pod, row, ask
+
+    def on(self, row: int) -> list[tuple[Pod, int]]:
+        """Return the pods on a row with their asks, in no order that means something."""
+        found = ((self.pods[slot], int(self.asks[slot])) for slot in self._on_row[row])
+        return [(pod, ask) for pod, ask in found if pod is not None]
+
+    def place_all(self, rows_of: Iterable[tuple[str, int]], size: int) -> None:
+        """Give every pod its row anew: (key, row) of all of them, of `size` rows."""
+        self._on_row = [[] for _ in range(size)]
+        for key, row in rows_of:
+            slot = self.slots[key]
+            self.rows[slot] = row
+            if row != ABSENT:
+                self._on_row[row].append(slot)
+
+    def columns(self) -> tuple[Rows, Rows]:
+        """Return (rows, asks) of the pods that are on known nodes, each [pods]."""
+        rows = self.rows[: len(self.pods)]
+        here = rows != ABSENT
+        return rows[here].astype(np.intp), self.asks[: len(self.pods)][here].astype(np.intp)
+
+    def _append(self) -> int:
+        slot = len(self.pods)
+        self._grow(slot + 1)
+        self.pods.append(None)
+        return slot
+
+    def _grow(self, size: int) -> None:
+        if size > len(self.rows):
+            more = max(size, 2 * len(self.rows)) - len(self.rows)
+            self.rows = np.concatenate([self.rows, np.full(more, ABSENT, np.int32)])
+            self.asks = np.concatenate([self.asks, np.zeros(more, np.int32)])

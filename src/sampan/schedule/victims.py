@@ -1,0 +1,117 @@
+"""Victims: which pods of one node must go so that a pod of higher priority fits there.
+
+All pods of lower priority are thought away; if the pod then fits, they are taken back one by one as long as it still fits:
+first those whose budget would be violated, the more important first. Spec: kube-scheduler SelectVictimsOnNode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sampan.schedule.ask import Ask
+from sampan.schedule.plugin import Reach
+from sampan.schedule.plugins.resources_fit import Fit
+from sampan.schedule.pod import Budget, Pod, covers
+from sampan.schedule.snapshot import Snapshot
+from sampan.schedule.standing import Standing
+
+_LIFT = 1 << 31
+"""Added to each priority of a sum, so that of negative ones fewer are better too. Spec: pickOneNodeForPreemption."""
+
+Cost = tuple[int, int, int, int, float]
+"""(violations, highest priority, sum of priorities, victims, minus the start of the first of the highest): less is better."""
+
+Placed = tuple[Pod, Ask]
+
+
+class Victims(NamedTuple):
+    """`violations`: how many of the pods their budgets do not allow to go."""
+
+    pods: tuple[Pod, ...]
+    violations: int
+
+    def cost(self) -> Cost:
+        """Return what is compared between nodes."""
+        highest = max(pod.priority for pod in self.pods)
+        start_s = min(pod.started_s for pod in self.pods if pod.priority == highest)
+        total = sum(pod.priority + _LIFT for pod in self.pods)
+        return self.violations, highest, total, len(self.pods), -start_s
+
+
+def on_row(snapshot: Snapshot, standing: Standing, row: int, priority: int) -> Victims | None:
+    """Return who must go from a row for a pod of the standing's ask; None where it does not fit even so, or fits as it is."""
+    lower = [(pod, snapshot.asks[ask]) for pod, ask in snapshot.pods.on(row) if pod.priority < priority]
+    if not lower:
+        return None
+    lower.sort(key=_importance)
+    violating, rest = _by_budget(lower, snapshot.budgets)
+    order = [*violating, *rest]
+    amounts_only = all(rule.reach is Reach.FIXED or isinstance(rule, Fit) for rule in standing.filters)
+    gone = _by_amounts(snapshot, standing, row, order) if amounts_only else _by_trial(snapshot, standing, row, order)
+    if not gone:
+        return None
+    keys = {pod.key for pod, _ in violating}
+    return Victims(tuple(gone), sum(pod.key in keys for pod in gone))
+
+
+def _importance(placed: Placed) -> tuple[int, float, str]:
+    pod = placed[0]
+    return -pod.priority, pod.started_s, pod.key
+
+
+def _by_budget(pods: Sequence[Placed], budgets: Sequence[Budget]) -> tuple[list[Placed], list[Placed]]:
+    """Return (those that their budgets do not allow to go, the rest), when they go in this order."""
+    if not budgets:
+        return [], list(pods)
+    allowed = [budget.allowed for budget in budgets]
+    violating: list[Placed] = []
+    rest: list[Placed] = []
+    for placed in pods:
+        violates = False
+        for place, budget in enumerate(budgets):
+            if covers(budget, placed[0]):
+                allowed[place] -= 1
+                violates |= allowed[place] < 0
+        (violating if violates else rest).append(placed)
+    return violating, rest
+
+
+def _by_amounts(snapshot: Snapshot, standing: Standing, row: int, order: Sequence[Placed]) -> list[Pod]:
+    """Choose by arithmetic alone: only resources are in the way."""
+    free = snapshot.resources.free
+    asked = [(number, amount) for rule in standing.filters if isinstance(rule, Fit) for number, amount in rule.demand]
+    spare = {number: int(free[number][row]) - amount for number, amount in asked}
+    for _, ask in order:
+        for number in spare:
+            spare[number] += ask.amounts.get(number, 0)
+    if any(amount < 0 for amount in spare.values()):
+        return []
+    gone: list[Pod] = []
+    for pod, ask in order:
+        back = {number: amount - ask.amounts.get(number, 0) for number, amount in spare.items()}
+        if all(amount >= 0 for amount in back.values()):
+            spare = back
+        else:
+            gone.append(pod)
+    return gone
+
+
+def _by_trial(snapshot: Snapshot, standing: Standing, row: int, order: Sequence[Placed]) -> list[Pod]:
+    """Choose by taking the pods off the snapshot and putting them back; it is as it was when this returns."""
+    position = snapshot.touches.position
+    lifted = [snapshot.lift(pod.key) for pod, _ in order]
+    gone = []
+    if standing.fits(row):
+        for one in lifted:
+            snapshot.put_back(one)
+            if not standing.fits(row):
+                snapshot.lift(one.pod.key)
+                gone.append(one)
+        for one in gone:
+            snapshot.put_back(one)
+    else:
+        for one in lifted:
+            snapshot.put_back(one)
+    snapshot.touches.rewind(position)
+    return [one.pod for one in gone]
