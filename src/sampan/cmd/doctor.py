@@ -15,11 +15,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from sampan.base import log
 from sampan.base.clock import SystemClock
 from sampan.base.errors import SampanError
+from sampan.cmd import control_state
+from sampan.cmd.finding import FAIL, OK, WARN, Finding
 from sampan.cmd.settings import DaemonSettings, load
 from sampan.host import syscalls
 from sampan.host.cgroup import Hierarchies
@@ -33,17 +34,6 @@ _LEAST_FREE_BYTES = 1 << 30
 _LEAST_FREE_INODES = 10_000
 _OLDEST_SANE_S = 1_767_225_600  # 2026-01-01: earlier than any release of this program
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
-
-OK, WARN, FAIL = "ok", "warn", "fail"
-
-
-class Finding(NamedTuple):
-    """One line: how it stands, what was found, and what to do about it."""
-
-    state: str
-    what: str
-    fix: str = ""
-
 
 Check = Callable[[DaemonSettings], Iterator[Finding]]
 
@@ -261,5 +251,6 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("runtimes", runtimes),
     ("disk", disk),
     ("clock", clock),
+    ("kubernetes", control_state.check),
 )
 """In the order of the report."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from sampan.base.errors import SampanError
 from sampan.cli.errors import CliError
 from sampan.cli.http import Client
+from sampan.cmd import control_state
 from sampan.cmd.settings import DaemonSettings, load
 
 UNIT = Path("/etc/systemd/system/sampan.service")
@@ -227,23 +228,8 @@ def _status(settings: DaemonSettings) -> int:
     print(f"sampan {info['ServerVersion']} runs (pid {pid}) on {host}")
     print(f"containers: {info['ContainersRunning']} running of {info['Containers']}; images: {info['Images']}")
     print(f"data: {settings.data_root}; default runtime: {info['DefaultRuntime']}; cgroups: v{info['CgroupVersion']}")
-    if line := api_line(settings.data_root):
+    for line in control_state.lines(settings.data_root):
         print(line)
     for warning in info.get("Warnings") or ():
         print(warning)
     return 0
-
-
-def api_line(data_root: Path) -> str:
-    """Say how the Kubernetes API of a data root stands, "" where there never was one."""
-    control = data_root / "control"
-    if not control.exists():
-        return ""
-    try:
-        pid, address = int((control / "pid").read_text()), (control / "address").read_text().strip()
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (OSError, ValueError):
-        pid, address, words = 0, "", []
-    if b"sampan.cmd.control" in words and os.fsencode(data_root) in words:
-        return f"Kubernetes API: https://{address} (pid {pid}); 'sampan kubeconfig' prints how to reach it"
-    return f"Kubernetes API: does not run; its log is {control / 'log'}"

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from kube import ROOT, ControlPlane
-from sampan.cmd.up import api_line
+from sampan.cmd.control_state import lines
 
 POLICY = """
 apiVersion: audit.k8s.io/v1
@@ -77,12 +77,12 @@ def test_secrets_are_sealed_with_a_new_key(own) -> None:
 
 def test_the_status_says_whether_it_runs(own) -> None:
     data = own.home / "data"
-    assert api_line(data) == (
-        f"Kubernetes API: https://127.0.0.1:{own.port} (pid {own.process.pid}); 'sampan kubeconfig' prints how to reach it"
-    )
+    told = f"Kubernetes API: https://127.0.0.1:{own.port} (pid {own.process.pid}); 'sampan kubeconfig' prints how to reach it"
+    assert lines(data)[0] == told
+    assert lines(data)[1].startswith(f"audit log: {data}/control/audit.log (")
     own.stop()
-    assert api_line(data) == f"Kubernetes API: does not run; its log is {data}/control/log"
-    assert api_line(own.home) == ""
+    assert lines(data) == [f"Kubernetes API: does not run; its log is {data}/control/log"]
+    assert lines(own.home) == []
     own.start()
 
 
