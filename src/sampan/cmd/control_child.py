@@ -18,6 +18,8 @@ FIRST_DELAY_S, LAST_DELAY_S = 0.1, 30.0
 _STEADY_S = 20.0
 """What has run for so long had a good start: the next one does not wait for long."""
 _END_S = 10.0
+_WHO = 5
+"""How many words of its command line say that a process is a control process, and on which data root."""
 
 _log = log.get("control")
 
@@ -80,7 +82,11 @@ class ControlChild:
             self._pidfd = process.open_pidfd(pid)
         except ProcessLookupError:
             return False
-        if process.command_line(pid) != self._argv:
+        words = process.command_line(pid)
+        if words[:_WHO] != self._argv[:_WHO]:
+            self._let_go()  # the pid is an older process's, and by now somebody else's
+            return False
+        if words != self._argv:
             process.send_signal(self._pidfd, signal.SIGTERM)
         self._pid = 0  # no child of ours: somebody else reaps it
         _log.info("the control process %d was running and is kept", pid)
