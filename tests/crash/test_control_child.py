@@ -141,6 +141,24 @@ def test_a_control_process_that_is_killed_comes_back_and_waits_longer_each_time(
 
 
 @pytest.mark.root
+def test_the_ledger_tells_of_the_control_process_and_of_strays(both, tmp_path) -> None:
+    status, text = both.engine.ledger()
+    assert (status, "control process " in text) == (0, True), text
+    script = tmp_path / "stray" / "sampan.cmd.control"
+    script.parent.mkdir()
+    script.write_text("read line\n")
+    stray = subprocess.Popen(
+        ["bash", "-m", script.name, "--data-root", f"{both.engine.home}/data"], cwd=script.parent, stdin=subprocess.PIPE
+    )
+    try:
+        status, text = both.engine.ledger()
+        assert (status, f"EXTRA    control process: {stray.pid}" in text) == (1, True), text
+    finally:
+        stray.kill()
+        stray.communicate()
+
+
+@pytest.mark.root
 def test_both_may_be_killed(both) -> None:
     both.keep("kept")
     pid = both.pid

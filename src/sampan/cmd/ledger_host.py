@@ -45,7 +45,14 @@ def names_in(directory: Path) -> list[str]:
 
 def found_on_host(roots: Roots) -> Found:
     """Return everything of the daemon that the host has now."""
-    return _processes(roots) | _network(roots) | _mounts(roots) | _files(roots)
+    return _processes(roots) | _control(roots) | _network(roots) | _mounts(roots) | _files(roots)
+
+
+def _control(roots: Roots) -> Found:
+    """Return the control processes of the data root: there may be one, whether the engine lives or not."""
+    words = ["-m", "sampan.cmd.control", "--data-root", str(roots.data)]
+    pids = {str(pid) for pid, argv in process.command_lines() if argv[1:5] == words}
+    return {"control process": pids} if pids else {}
 
 
 def _processes(roots: Roots) -> Found:

@@ -93,6 +93,7 @@ def told_by_records(roots: Roots, records: Records) -> Told:
     told.networks()
     told.store()
     told.rest()
+    told.control()
     return Told(told.required, told.allowed)
 
 
@@ -111,6 +112,11 @@ class _Telling:
 
     def _may(self, kind: str, *rows: str) -> None:
         self.allowed.setdefault(kind, set()).update(rows)
+
+    def control(self) -> None:
+        """The control process is the one that holds the store: there is one, or none."""
+        with contextlib.suppress(FileNotFoundError):
+            self._may("control process", (self._roots.data / "control" / "pid").read_text().strip())
 
     def container(self, container: Container) -> None:
         name, phase = short(container.id), container.state.phase
