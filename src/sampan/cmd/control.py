@@ -16,7 +16,6 @@ import secrets
 import signal
 import socket
 import sys
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -67,6 +66,7 @@ from sampan.api.kube.webhook import Caller, ServiceLookup
 from sampan.base import log
 from sampan.base.clock import Clock, SystemClock
 from sampan.base.errors import Conflict, InvalidArgument, SampanError, Unavailable
+from sampan.base.ids import random_uid
 from sampan.cmd import bootstrap_objects, dynamic, pki
 from sampan.cmd.advertised import advertised
 from sampan.cmd.controllers import Controllers
@@ -148,7 +148,7 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
         await view.start()  # now that somebody listens
     await graph.start()
     authorizer, nodes = AnyOf([NodeAuthorizer(graph), roles]), NodeRestriction(graph)
-    randomness = Randomness(lambda: str(uuid.uuid4()), _suffix)
+    randomness = Randomness(random_uid, _suffix)
     definitions = View(records, _resource(served, "apiextensions.k8s.io", "customresourcedefinitions"))
     slices = _resource(served, "discovery.k8s.io", "endpointslices")
     caller = Caller(ServiceLookup(views["services"], records, slices, secrets.randbelow))

@@ -177,7 +177,8 @@ def test_sampan_up_with_a_store_in_etcd(server):
         while time.monotonic() < until and not keys(server, "/of-the-daemon/state/core/namespaces/kube-public"):
             time.sleep(0.05)
         assert keys(server, "/of-the-daemon/state/core/namespaces/kube-public")
-        assert b"Kubernetes API: https://" in daemon.service("status").stdout
+        while b"Kubernetes API: https://" not in (said := daemon.service("status").stdout):
+            assert time.monotonic() < until, said
         assert not list(Path(daemon.home, "data", "control").glob("*.db"))
     finally:
         daemon.remove()

@@ -126,7 +126,6 @@ class Writes:
         if not objects.name(obj):  # a plugin may give a name
             raise status.invalid(resource.kind, resource.group, "", [metadata.NAMELESS])
         await self._chain.mutate(attributes)
-        served.fill(obj)
         served.strategy.prepare_create(obj)
         metadata.tidy(obj)
         strategy = served.strategy
@@ -191,7 +190,6 @@ class Writes:
         served.fill(new)
         attributes = self._attributes(call, "UPDATE", new, old, change.subresource)
         await self._chain.mutate(attributes)
-        served.fill(new)
         faults = _prepared(served, change.subresource, new, old)
         if faults:
             raise status.invalid(resource.kind, resource.group, objects.name(new), faults)
