@@ -1,0 +1,1 @@
+"""The scheduler's bench: `python -m bench.sched [NAME…]`."""
