@@ -334,9 +334,7 @@ def test_certificates(plane) -> None:
 def test_others_can_judge_our_tokens(plane, namespace):
     import jwt
 
-    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/default/token"
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": ["boat"]}}
-    token = plane.json("POST", path, request)["status"]["token"]
+    token = account_token(plane, namespace, audiences=["boat"])
     told = plane.json("GET", "/.well-known/openid-configuration")
     assert told["jwks_uri"] == f"https://127.0.0.1:{plane.port}/openid/v1/jwks"
     [key] = plane.json("GET", "/openid/v1/jwks")["keys"]

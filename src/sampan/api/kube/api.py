@@ -23,10 +23,12 @@ from sampan.base import log
 from sampan.base.clock import Clock
 from sampan.base.errors import DataLoss, Exhausted, InvalidArgument, SampanError, Unavailable
 from sampan.kube import selector, status
+from sampan.kube.resource import Resource
 from sampan.store.kv.port import FutureRevision
 
 _EVERYWHERE = ("list", "watch")
 """What can be done to all namespaces at once."""
+_SELECTING = (*_EVERYWHERE, "deletecollection")
 _NAMED = ("get", "update", "patch", "delete")
 """Verbs on one object; the others are on a collection. A watch may be on either."""
 
@@ -142,14 +144,7 @@ class Api:
         if served is None:
             return await self._page(request)
         verb = attempt.verb
-        if not verb or (not target.subresource and verb not in served.resource.verbs):
-            raise status.method_not_allowed()
-        if verb != "watch" and not target.subresource and bool(target.name) is not (verb in _NAMED):
-            raise status.method_not_allowed()
-        if served.resource.namespaced and not target.namespace and not target.name and verb not in _EVERYWHERE:
-            raise status.method_not_allowed()
-        if target.name and not target.namespace and served.resource.namespaced:
-            raise status.ApiError(404, "NotFound", "the server could not find the requested resource")
+        _require_route(target, served.resource, verb)
 
         def may(further: str) -> None:
             other = attempt._replace(verb=further)
@@ -166,7 +161,35 @@ class Api:
         for page in self._pages:
             if (response := await page(request)) is not None:
                 return response
-        raise status.ApiError(404, "NotFound", "the server could not find the requested resource", details={})
+        raise _no_such_path()
+
+
+def _require_route(target: Target, resource: Resource, verb: str) -> None:
+    """Refuse a path or verb that the resource has not.
+
+    A resource of the cluster has no path through a namespace: it would have been judged by the roles of that namespace.
+
+    Raises:
+        ApiError: 404, 405
+    """
+    if (
+        not resource.namespaced
+        and target.namespace
+        and (target.plural, target.namespace) != ("namespaces", target.name)
+    ):
+        raise _no_such_path()
+    if not verb or (not target.subresource and verb not in resource.verbs):
+        raise status.method_not_allowed()
+    if verb != "watch" and not target.subresource and bool(target.name) is not (verb in _NAMED):
+        raise status.method_not_allowed()
+    if resource.namespaced and not target.namespace and not target.name and verb not in _EVERYWHERE:
+        raise status.method_not_allowed()
+    if resource.namespaced and not target.namespace and target.name:
+        raise _no_such_path()
+
+
+def _no_such_path() -> status.ApiError:
+    return status.ApiError(404, "NotFound", "the server could not find the requested resource", details={})
 
 
 @lru_cache(maxsize=4096)
@@ -183,16 +206,17 @@ def _attempt(request: Request, target: Target | None) -> Attempt:
     if target is None:
         return Attempt(ANONYMOUS, request.method.lower(), path=request.path)
     watch = "watch" in request.query and request.flag("watch")
-    fields = request.parameter("fieldSelector") if "fieldSelector" in request.query and not target.name else ""
+    verb = paths.verb(request.method, target, watch=watch) or request.method.lower()
+    fields = request.parameter("fieldSelector") if verb in _SELECTING and "fieldSelector" in request.query else ""
     return Attempt(
         ANONYMOUS,
-        paths.verb(request.method, target, watch=watch) or request.method.lower(),
+        verb,
         target.group,
         target.version,
         target.plural,
         target.subresource,
         target.namespace,
-        target.name or (_named(fields) if fields else ""),
+        target.name or (_named(fields) if fields and verb in _EVERYWHERE else ""),
         fields=fields,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -13,6 +14,7 @@ from sampan.api.kube.served import Served
 from sampan.kube import status
 
 _VALIDATIONS = ("", "Ignore", "Warn", "Strict")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 MANAGER_BYTES = 128
 
 
@@ -44,9 +46,22 @@ class Call(msgspec.Struct):
     def manager(self) -> str:
         """Return the field manager: as named, else the first word of the User-Agent."""
         named = self.request.parameter("fieldManager")
-        if len(named) > MANAGER_BYTES or not named.isprintable():
+        if len(named.encode(errors="replace")) > MANAGER_BYTES or not named.isprintable():
             raise invalid_option("fieldManager", named, f"must be printable and at most {MANAGER_BYTES} bytes")
         return named or self.request.headers.get("user-agent", "").split("/")[0][:MANAGER_BYTES] or "unknown"
+
+    def integer(self, parameter: str) -> int:
+        """Return a parameter that is a number of 64 bits, 0 where it is left out.
+
+        Raises:
+            ApiError: 400
+        """
+        text = self.request.parameter(parameter) or "0"
+        if not _INTEGER.fullmatch(text):
+            raise status.bad_request(f'{parameter}: strconv.ParseInt: parsing "{text}": invalid syntax')
+        if not -(2**63) <= (number := int(text)) < 2**63:
+            raise status.bad_request(f'{parameter}: strconv.ParseInt: parsing "{text}": value out of range')
+        return number
 
     @property
     def validation(self) -> str:

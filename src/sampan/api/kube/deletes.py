@@ -20,6 +20,8 @@ from sampan.kube.object import Object
 from sampan.store.kv.port import CompareFailed, Item, Op
 
 ATTEMPTS = 8
+_LONGEST_GRACE_S = 2**31
+"""Of later times there is no timestamp."""
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 _POLICIES = ("", "Orphan", "Foreground", "Background")
 
@@ -174,19 +176,24 @@ def options(call: Call) -> Options:
         media = call.request.headers.get("content-type", "") or "application/json"
         body = decoding.decode(call.request.body, media, strict_duplicates=False).object
         try:
-            found = msgspec.convert(body, Options)
+            found = msgspec.convert({key: value for key, value in body.items() if value is not None}, Options)
         except msgspec.ValidationError as error:
             raise status.bad_request(f"DeleteOptions cannot be read: {error}") from error
         if found.dry_run:
             call.request.parameters["dryRun"] = found.dry_run
     request = call.request
-    if (text := request.parameter("gracePeriodSeconds")) and found.grace_period_seconds is None:
-        if not text.lstrip("-").isdecimal():
-            raise status.bad_request(f'gracePeriodSeconds: parsing "{text}": invalid syntax')
-        found.grace_period_seconds = int(text)
+    if request.parameter("gracePeriodSeconds") and found.grace_period_seconds is None:
+        found.grace_period_seconds = call.integer("gracePeriodSeconds")
     found.propagation_policy = found.propagation_policy or request.parameter("propagationPolicy")
     if "orphanDependents" in request.parameters and found.orphan_dependents is None:
         found.orphan_dependents = request.flag("orphanDependents")
+    if found.propagation_policy and found.orphan_dependents is not None:
+        raise status.ApiError(
+            422,
+            "Invalid",
+            'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Invalid value: '
+            f'"{found.propagation_policy}": orphanDependents and deletionPropagation cannot be both set',
+        )
     if found.propagation_policy not in _POLICIES:
         raise status.ApiError(
             422,
@@ -228,7 +235,7 @@ def _grace(call: Call, wanted: Options, obj: Object) -> int:
     natural = call.served.strategy.grace_s(obj)
     if natural == 0 or wanted.grace_period_seconds is None:
         return natural
-    return wanted.grace_period_seconds if wanted.grace_period_seconds >= 0 else 1
+    return min(wanted.grace_period_seconds, _LONGEST_GRACE_S) if wanted.grace_period_seconds >= 0 else 1
 
 
 def _namespace_waits(obj: Object) -> bool:

@@ -21,6 +21,7 @@ from sampan.kube.object import Object
 from sampan.store.kv.port import Compacted, FutureRevision, Item, Page, Store
 
 CHUNK = 500
+_DIGITS = 20
 _EXPIRED = "The provided continue parameter is too old to display a consistent list result."
 
 
@@ -69,8 +70,10 @@ class Reads:
         store = self._records.store(resource)
         prefix = resource.key(call.target.namespace, "") if call.target.namespace else resource.prefix
         selection = Selection.of(call)
-        limit = _limit(call)
+        limit = max(0, call.integer("limit"))
         token = _token(call.request.parameter("continue"), prefix)
+        if token is not None and call.request.parameter("resourceVersion") not in ("", "0"):
+            raise status.bad_request("specifying resource version is not allowed when using continue")
         asked = _asked(call) if token is None else Asked(revision=max(token.rv, 0))
         await _reach(store, asked.least)
         try:
@@ -116,20 +119,13 @@ async def _single(store: Store, selection: Selection, revision: int) -> Page:
     return Page([item] if item is not None and selection.matches(item.key, item.value) else [], revision, 0)
 
 
-def _limit(call: Call) -> int:
-    text = call.request.parameter("limit") or "0"
-    if not text.lstrip("-").isdecimal():
-        raise status.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    return max(0, int(text))
-
-
 def number_of(text: str) -> int:
     """Return the revision that a resourceVersion parameter names, 0 for none."""
     if not text:
         return 0
-    if not text.isdecimal():
-        raise invalid_option("resourceVersion", text, "must be a number")
-    return int(text)
+    if not text.isdecimal() or len(text) > _DIGITS or (number := int(text)) >= 2**63:
+        raise invalid_option("resourceVersion", text, "must be a number of 64 bits")
+    return number
 
 
 def _asked(call: Call) -> Asked:
@@ -171,6 +167,6 @@ def _token(text: str, prefix: str) -> Token | None:
         token = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Token)
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
         raise status.bad_request(f"continue key is not valid: {error}") from error
-    if not token.start.startswith(prefix):
+    if not token.start.startswith(prefix) or not -1 <= token.rv < 2**63:
         raise status.bad_request("continue key is not valid: it belongs to another list")
     return token

@@ -36,7 +36,8 @@ BOOKMARK_S = 50.0
 HISTORY_S = 330.0
 _RING, _RING_BYTES = 2_000, 8 * 1024 * 1024
 """What a feed remembers for those who come back soon; others read the store's own history."""
-_SHORTEST_S, _LONGEST_S = 1800, 3600
+_SHORTEST_S, _LONGEST_S, _MOST_S = 1800, 3600, 24 * 3600
+"""For how long a watch goes on that names no time, and at most."""
 _INITIAL_END = "k8s.io/initial-events-end"
 _encode = msgspec.json.Encoder().encode
 
@@ -476,9 +477,7 @@ def _wanted(call: Call) -> Wanted:
         )
     if initial_end and not request.flag("allowWatchBookmarks"):
         raise invalid_option("sendInitialEvents", True, "sendInitialEvents requires allowWatchBookmarks")
-    timeout = request.parameter("timeoutSeconds")
-    if timeout and not timeout.isdecimal():
-        raise status.bad_request(f'timeoutSeconds: parsing "{timeout}": invalid syntax')
+    timeout_s = call.integer("timeoutSeconds")
     return Wanted(
         Selection.of(call),
         call.form,
@@ -488,5 +487,5 @@ def _wanted(call: Call) -> Wanted:
         initial_end,
         after,
         # spread, so that clients that came together do not all come back together
-        float(timeout) if timeout and timeout != "0" else random.uniform(_SHORTEST_S, _LONGEST_S),  # noqa: S311
+        float(min(timeout_s, _MOST_S)) if timeout_s > 0 else random.uniform(_SHORTEST_S, _LONGEST_S),  # noqa: S311
     )
