@@ -342,6 +342,6 @@ def test_others_can_judge_our_tokens(plane, namespace):
     claims = jwt.decode(token, jwt.PyJWK(key).key, ["ES256"], audience="boat", issuer=told["issuer"])
     assert claims["sub"] == f"system:serviceaccount:{namespace}:default"
     # any service account may read them, and nobody from outside
-    own = plane.json("POST", path, {**request, "spec": {}})["status"]["token"]
+    own = account_token(plane, namespace)
     assert plane.call("GET", "/openid/v1/jwks", token=own)[0] == 200
     assert plane.call("GET", "/openid/v1/jwks", token="")[0] in (401, 403)
