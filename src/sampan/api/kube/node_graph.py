@@ -15,6 +15,7 @@ from sampan.api.kube.records import Records
 from sampan.base import log
 from sampan.base.errors import SampanError
 from sampan.kube import catalog
+from sampan.kube.object import Object
 from sampan.kube.resource import Resource
 from sampan.store.kv.port import Event, Watch
 
@@ -230,6 +231,12 @@ class _Follower:
                 await asyncio.sleep(_AGAIN_S)
             else:
                 return
+
+
+def references(pod: Object) -> frozenset[Reference]:
+    """Return what a node that has this pod may read because of it."""
+    found = msgspec.convert(pod, _Pod)
+    return frozenset(_references(found.metadata.name, found.spec))
 
 
 @lru_cache(maxsize=16384)

@@ -188,8 +188,15 @@ async def test_it_makes_mirror_pods_of_its_own_only(cluster) -> None:
     for wrong in (pod(nodeName="one"), pod(MIRROR), pod(MIRROR, nodeName="two"),
                   pod(MIRROR, nodeName="one", serviceAccountName="robot"), pod(MIRROR, nodeName="one", volumes=[secret]),
                   pod(MIRROR, nodeName="one", containers=[variable]), pod(MIRROR, nodeName="one", initContainers=[variable]),
+                  pod(MIRROR, nodeName="one", ephemeralContainers=[variable]),
+                  pod(MIRROR, nodeName="one", resourceClaims=[{"name": "x"}]),
                   pod(MIRROR, nodeName="one", imagePullSecrets=[{"name": "s"}])):  # fmt: skip
         assert await refusal(cluster, "pods", wrong) != "", wrong
+    for driver in ("cephfs", "flexVolume", "iscsi", "rbd", "scaleIO", "storageos"):  # else it could read any secret
+        volume = {"name": "v", driver: {"secretRef": {"name": "s"}}}
+        assert await refusal(cluster, "pods", pod(MIRROR, nodeName="one", volumes=[volume])) != "", driver
+    volume = {"name": "v", "azureFile": {"secretName": "s", "shareName": "x"}}
+    assert await refusal(cluster, "pods", pod(MIRROR, nodeName="one", volumes=[volume])) != ""
     labelled = {**POD, "metadata": {**POD["metadata"], "labels": {"app": "x"}}}
     assert await refusal(cluster, "pods", POD, POD, "status") == ""
     assert await refusal(cluster, "pods", labelled, POD, "status") != ""

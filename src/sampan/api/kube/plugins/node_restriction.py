@@ -6,7 +6,7 @@ from typing import Any
 
 from sampan.api.kube.admission import Attributes
 from sampan.api.kube.node_authz import LEASES, node_of
-from sampan.api.kube.node_graph import NodeGraph
+from sampan.api.kube.node_graph import NodeGraph, references
 from sampan.api.kube.request import User
 from sampan.kube import object as objects
 from sampan.kube import status
@@ -91,7 +91,7 @@ class NodeRestriction:
             )
         if spec.get("nodeName") != node:
             raise _refusal(attributes, f'node "{node}" can only create pods with spec.nodeName set to itself')
-        if spec.get("serviceAccountName") or _refers(spec):
+        if _refers(pod):
             raise _refusal(
                 attributes, f'node "{node}" can not create pods that reference service accounts or other API objects'
             )
@@ -121,20 +121,10 @@ def _may_set(label: str) -> bool:
     return not reserved or allowed or label in _OWN_LABELS
 
 
-def _refers(spec: Object) -> bool:
-    """Return whether a pod refers to objects that only the API has."""
-    sources = ("secret", "configMap", "persistentVolumeClaim", "projected", "ephemeral", "csi")
+def _refers(pod: Object) -> bool:
+    """Return whether a pod refers to objects that only the API has: its node could read all of them."""
+    spec = pod.get("spec") or {}
+    sources = ("projected", "ephemeral", "csi")
     if any(source in volume for volume in spec.get("volumes") or () for source in sources):
         return True
-    if spec.get("imagePullSecrets"):
-        return True
-    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
-    return any(
-        container.get("envFrom")
-        or any(
-            part in (variable.get("valueFrom") or {})
-            for variable in container.get("env") or ()
-            for part in ("secretKeyRef", "configMapKeyRef")
-        )
-        for container in containers
-    )
+    return bool(spec.get("resourceClaims") or references(pod))
