@@ -58,6 +58,7 @@ from sampan.api.kube.quotas import Quotas
 from sampan.api.kube.records import Records
 from sampan.api.kube.request import User
 from sampan.api.kube.reviews import Reviews
+from sampan.api.kube.secret_tokens import SecretTokens
 from sampan.api.kube.served import Registry
 from sampan.api.kube.server import ApiServer, Randomness, build, registry
 from sampan.api.kube.tokens import AccountTokens
@@ -161,7 +162,8 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     )
     await definitions.start()
     tokens = AccountTokens(keys.accounts_key.read_bytes(), records, served, clock, randomness.uid)
-    sources: list[TokenSource] = [tokens, StaticTokens(_static_tokens(settings.directory)), BootstrapTokens(records)]
+    static, kept = StaticTokens(_static_tokens(settings.directory)), SecretTokens(tokens)
+    sources: list[TokenSource] = [tokens, static, kept, BootstrapTokens(records)]
     authentication = Authentication(
         [*sources, *_providers(settings.directory, clock)], authorizer, clock, tokens.audiences
     )
@@ -195,7 +197,7 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     admin = LocalClient(server.api, User("system:apiserver", groups=(MASTERS,)), "sampan")
     await bootstrap_objects.ensure(admin, _place(settings, keys), clock.now_ns() // 10**9)
     customs.start(LocalClient(server.api, User("system:apiserver", groups=(MASTERS,)), "custom-resources"))
-    own = Controllers(server, served, keys, clock, quotas)
+    own = Controllers(server, served, keys, clock, quotas, kept)
     # with files no other process can be on the store: who leads need not be asked
     controllers = [own.elected(randomness.uid())] if settings.store else own.make()
     for controller in controllers:

@@ -13,6 +13,7 @@ from sampan.api.kube.authz import MASTERS
 from sampan.api.kube.local import LocalClient
 from sampan.api.kube.quotas import Quotas
 from sampan.api.kube.request import User
+from sampan.api.kube.secret_tokens import SecretTokens
 from sampan.api.kube.served import Registry
 from sampan.api.kube.server import ApiServer
 from sampan.base.clock import Clock
@@ -31,6 +32,7 @@ from sampan.control.ip_addresses import IpAddresses, ServiceCidrs
 from sampan.control.namespaces import NamespaceEnd
 from sampan.control.quota import QuotaStatus
 from sampan.control.service_accounts import default_account, root_ca
+from sampan.control.token_secrets import TokenSecrets
 from sampan.control.ttl import TtlAfterFinished
 from sampan.kube import rfc3339
 
@@ -48,7 +50,10 @@ def account(name: str) -> User:
 class Controllers:
     """Makes them; once, or again each time this process begins to lead."""
 
-    def __init__(self, server: ApiServer, served: Registry, keys: Pki, clock: Clock, quotas: Quotas) -> None:
+    def __init__(
+        self, server: ApiServer, served: Registry, keys: Pki, clock: Clock, quotas: Quotas, tokens: SecretTokens
+    ) -> None:
+        self._tokens = tokens
         self._server, self._served, self._keys, self._clock, self._quotas = server, served, keys, clock, quotas
         self._refresh: Sequence[Callable[[], None]] = ()
         served.on_change(self._changed)
@@ -79,6 +84,12 @@ class Controllers:
             garbage,
             TtlAfterFinished(client("ttl-after-finished-controller"), self._clock),
             QuotaStatus(client("resourcequota-controller"), self._quotas),
+            # as the one that makes all others' tokens, it is no service account itself
+            TokenSecrets(
+                LocalClient(self._server.api, _MANAGER, "tokens-controller"),
+                self._tokens.issue,
+                self._keys.ca.read_text(),
+            ),
             CertificateRequests(client("certificate-controller"), Signer(self._keys, self._clock).sign, self._clock),
             ServiceCidrs(client("service-cidrs-controller"), self._now),
             IpAddresses(own),

@@ -143,3 +143,42 @@ def test_a_token_of_a_node_ends_with_it(plane, namespace, robot) -> None:
 def test_what_cannot_be_bound_is_said(plane, namespace, robot, flags, why) -> None:
     told = plane.kubectl("-n", namespace, "create", "token", "robot", *flags, check=False)
     assert why in told
+
+
+def test_a_secret_of_the_type_gets_a_token_that_ends_with_it(plane, namespace, robot) -> None:
+    secrets = f"/api/v1/namespaces/{namespace}/secrets"
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "key", "annotations": {"kubernetes.io/service-account.name": "robot"}},
+        "type": "kubernetes.io/service-account-token",
+    }
+    plane.kubectl("-n", namespace, "apply", "-f", "-", stdin=json.dumps(manifest))
+    data = eventually(lambda: plane.json("GET", f"{secrets}/key").get("data"))
+    token = base64.b64decode(data["token"]).decode()
+    assert base64.b64decode(data["namespace"]).decode() == namespace
+    assert base64.b64decode(data["ca.crt"]) == (plane.directory / "pki" / "ca.crt").read_bytes()
+    said = claims(token)
+    assert (said["iss"], said["kubernetes.io/serviceaccount/secret.name"]) == ("kubernetes/serviceaccount", "key")
+    assert "exp" not in said
+    assert review(plane, token)["user"]["username"] == f"system:serviceaccount:{namespace}:robot"
+    assert not review(plane, token, audiences=["vault"]).get("authenticated")
+    assert not works(plane, token[:-3] + "AAA")
+    plane.kubectl("-n", namespace, "apply", "-f", "-", stdin=json.dumps(manifest))
+    assert works(plane, token), "an apply that says nothing of the data keeps it"
+    plane.kubectl("-n", namespace, "delete", "secret", "key")
+    assert not works(plane, token)
+    plane.kubectl("-n", namespace, "apply", "-f", "-", stdin=json.dumps(manifest))
+    eventually(lambda: plane.json("GET", f"{secrets}/key").get("data"))
+    plane.kubectl("-n", namespace, "delete", "serviceaccount", "robot")
+    eventually(lambda: plane.call("GET", f"{secrets}/key")[0] == 404)
+    plane.kubectl("-n", namespace, "apply", "-f", "-", stdin=json.dumps(manifest))
+    eventually(lambda: plane.call("GET", f"{secrets}/key")[0] == 404)
+
+
+def eventually(condition, seconds: float = 10.0):
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    return found
