@@ -175,6 +175,8 @@ def options(call: Call) -> Options:
     if call.request.body.strip():
         media = call.request.headers.get("content-type", "") or "application/json"
         body = decoding.decode(call.request.body, media, strict_duplicates=False).object
+        if body.get("kind") not in (None, "", "DeleteOptions"):
+            raise status.bad_request("decoded object cannot be converted to DeleteOptions")
         try:
             found = msgspec.convert({key: value for key, value in body.items() if value is not None}, Options)
         except msgspec.ValidationError as error:

@@ -11,8 +11,10 @@ from sampan.api.kube.admission import Chain
 from sampan.api.kube.answers import Renderer
 from sampan.api.kube.api import Api, Page, Verbs
 from sampan.api.kube.api import Served as Answered
+from sampan.api.kube.bindings import Bindings
 from sampan.api.kube.deletes import Deletes
 from sampan.api.kube.discovery import Discovery
+from sampan.api.kube.evictions import Evictions
 from sampan.api.kube.health import Check, Health
 from sampan.api.kube.leases import Expiry
 from sampan.api.kube.metrics.page import Figures, Metrics
@@ -104,7 +106,8 @@ def build(
     writes = Writes(records, chain, renderer, clock, randomness.uid, randomness.suffix, expiry)
     patches = Patches(writes)
     deletes = Deletes(records, chain, renderer, clock)
-    subresources = Subresources(reads, writes, patches, deletes, records, served, virtual or {})
+    evictions = Evictions(records, chain, deletes, writes.now)
+    subresources = Subresources(reads, writes, patches, records, Bindings(writes, served), evictions, virtual or {})
     watches = Watches(records, clock)
     discovery, openapi = Discovery(served), OpenApi(served, custom)
     counted = RequestFigures(served, lambda: api.running)

@@ -12,18 +12,18 @@ import msgspec
 
 from sampan.api.kube import bodies
 from sampan.api.kube.answers import json, warnings
+from sampan.api.kube.bindings import Bindings
 from sampan.api.kube.call import Call
-from sampan.api.kube.deletes import Deletes, options
+from sampan.api.kube.evictions import Evictions
 from sampan.api.kube.metadata import CONFINED
-from sampan.api.kube.patches import JSON_PATCH, Patches
+from sampan.api.kube.patches import APPLY_YAML, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Patches
 from sampan.api.kube.reads import Reads
 from sampan.api.kube.records import Records
 from sampan.api.kube.request import Response
-from sampan.api.kube.served import Registry, Served
+from sampan.api.kube.served import Served
 from sampan.api.kube.writes import Change, Make, Writes
 from sampan.kube import catalog, decoding, status, stored
 from sampan.kube import object as objects
-from sampan.kube.fielderror import required
 from sampan.kube.kinds import scale
 from sampan.kube.object import Object
 from sampan.kube.patch import json as json_patch
@@ -31,6 +31,8 @@ from sampan.kube.patch import merge as merge_patch
 from sampan.kube.resource import Resource, Subresource
 from sampan.kube.schema import builtin, check
 
+_SCALE_PATCHES = (MERGE_PATCH, STRATEGIC_PATCH, APPLY_YAML)
+"""A Scale has no lists: these say the same of it."""
 Virtual = Callable[[Call, Object], Awaitable[Object]]
 """A resource or subresource that keeps nothing: the body in, the answer out (TokenReview, TokenRequest …)."""
 
@@ -43,19 +45,19 @@ class Subresources:
         reads: Reads,
         writes: Writes,
         patches: Patches,
-        deletes: Deletes,
         records: Records,
-        registry: Registry,
+        bindings: Bindings,
+        evictions: Evictions,
         virtual: Mapping[tuple[str, str, str], Virtual],
     ) -> None:
         """`virtual`: (group, plural, subresource) -> what answers its create."""
         self._reads = reads
         self._writes = writes
         self._patches = patches
-        self._deletes = deletes
         self._records = records
-        self._registry = registry
-        self._virtual = virtual
+        self._bindings = bindings
+        self._evictions = evictions
+        self._virtual = {("", "bindings", ""): bindings.legacy, **virtual}
 
     async def answer(self, call: Call) -> Response:
         """Answer a request with a subresource.
@@ -74,9 +76,9 @@ class Subresources:
         if target.subresource == "scale":
             return await self._scale(call)
         if target.subresource == "eviction":
-            return await self._evict(call)
+            return await self._evictions.evict(call, self._body(call))
         if target.subresource == "binding":
-            return await self._bind(call)
+            return await self._bindings.bind(call, self._body(call))
         if target.subresource in CONFINED:
             return await self._part(call)
         raise status.ApiError(
@@ -139,6 +141,11 @@ class Subresources:
         elif media == JSON_PATCH:
             operations = json_patch.parse(call.request.body)
             change = lambda current: json_patch.apply(current, operations)  # noqa: E731
+        elif media not in _SCALE_PATCHES:
+            raise status.unsupported_media_type(
+                "the body of the request was in an unknown format - accepted media types include: "
+                + ", ".join((JSON_PATCH, *_SCALE_PATCHES))
+            )
         else:
             merged = decoding.decode(call.request.body, decoding.YAML, strict_duplicates=False).object
             change = lambda current: merge_patch.apply(current, merged)  # noqa: E731
@@ -156,87 +163,6 @@ class Subresources:
         parts = call.served.resource.subresources
         [found] = (part for part in parts if part.name == call.target.subresource)
         return bodies.decode(msgspec.structs.replace(call, served=_of_bodies(found)))
-
-    # --- pods ---------------------------------------------------------------------------------------------------------
-
-    async def _bind(self, call: Call) -> Response:
-        """Give a pod its node. Binds own no fields: the scheduler writes many of them."""
-        body = self._body(call)
-        node = objects.at(body, "target", "name")
-        if not isinstance(node, str) or not node:
-            raise status.invalid("Binding", "", call.target.name, [required("target.name")])
-        return await self.bind(call, node, objects.annotations(body))
-
-    async def bind(self, call: Call, node: str, annotations: Mapping[str, str]) -> Response:
-        """Set a pod's node, once.
-
-        Raises:
-            ApiError: 404; 409, it has one already or is being deleted.
-        """
-        now = self._writes.now()
-
-        async def make(live: Object) -> Object:
-            if objects.deleting(live):
-                raise call.conflict(f"pod {call.target.name} is being deleted, cannot be assigned to a host")
-            if taken := objects.at(live, "spec", "nodeName"):
-                raise call.conflict(f'pod {call.target.name} is already assigned to node "{taken}"')
-            if live["spec"].get("schedulingGates"):
-                raise call.conflict(f"pod {call.target.name} has non-empty .spec.schedulingGates")
-            live["spec"]["nodeName"] = node
-            if annotations:
-                objects.metadata(live).setdefault("annotations", {}).update(annotations)
-            conditions = live.setdefault("status", {}).setdefault("conditions", [])
-            conditions[:] = [item for item in conditions if item.get("type") != "PodScheduled"]
-            conditions.append(
-                {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
-            )
-            return live
-
-        await self._writes.change(call, Change(make, subresource="binding", own=False))
-        return json(status.success(code=201), 201)
-
-    async def _evict(self, call: Call) -> Response:
-        """Delete a pod where its disruption budgets allow it. Spec: policy/v1 Eviction."""
-        wanted = self._body(call).get("deleteOptions") or {}
-        request = msgspec.structs.replace(
-            call.request,
-            body=msgspec.json.encode(wanted) if wanted else b"",
-            headers={"content-type": "application/json"},
-        )
-        one = msgspec.structs.replace(call, request=request)
-        chosen = options(one)
-        pod = await self._records.get(call.served.resource, call.target.namespace, call.target.name)
-        if pod is None:
-            raise call.not_found()
-        if objects.at(pod, "status", "phase") not in ("Succeeded", "Failed", "Pending") and not objects.deleting(pod):
-            await self._spend_budget(one, pod)
-        await self._deletes.remove(one, chosen)
-        return json(status.success(code=201), 201)
-
-    async def _spend_budget(self, call: Call, pod: Object) -> None:
-        budgets = self._registry.find("policy", "v1", "poddisruptionbudgets")
-        if budgets is None:
-            return
-        found, _ = await self._records.list(budgets.resource, call.target.namespace)
-        covering = [budget for budget in found if scale.selects(objects.at(budget, "spec", "selector"), pod)]
-        if len(covering) > 1:
-            raise status.internal(
-                "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
-            )
-        for budget in covering:
-            if int(objects.at(budget, "status", "observedGeneration") or 0) < int(
-                objects.metadata(budget).get("generation") or 0
-            ):
-                raise _disrupted(budget, f"{objects.name(budget)} is still being processed by the server.", 10)
-            allowed = int(objects.at(budget, "status", "disruptionsAllowed") or 0)
-            if allowed <= 0:
-                raise _disrupted(budget)
-            if call.dry_run:
-                continue
-            state = budget["status"]
-            state["disruptionsAllowed"] = allowed - 1
-            state.setdefault("disruptedPods", {})[objects.name(pod)] = self._writes.now()
-            await self._records.update(budgets.resource, budget, int(objects.resource_version(budget)))
 
 
 @lru_cache(maxsize=16)
@@ -258,14 +184,3 @@ def _scale_of(wanted: object) -> Object:
     except check.WrongType as error:
         raise status.bad_request(f"{refused}{error}") from error
     return wanted
-
-
-def _disrupted(budget: Object, why: str = "", retry_after_s: int = 0) -> status.ApiError:
-    name, state = objects.name(budget), budget.get("status") or {}
-    why = why or (
-        f"{name} needs {state.get('desiredHealthy', 0)} healthy pods and has {state.get('currentHealthy', 0)} currently"
-    )
-    error = status.too_many_requests("Cannot evict pod as it would violate the pod's disruption budget.", retry_after_s)
-    cause = {"reason": "DisruptionBudget", "message": f"The disruption budget {why}"}
-    error.details = {**(error.details or {}), "causes": [cause]}
-    return error

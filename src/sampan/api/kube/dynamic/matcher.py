@@ -193,6 +193,8 @@ def _ask(attributes: Attributes, scales: scale.Paths) -> Ask:
         obj, old = (scale.to_scale(each, scales) if each is not None else None for each in (obj, old))
     elif attributes.subresource == "binding" and obj is not None:
         operation, kind, obj, old = "CREATE", Kind("", "v1", "Binding"), _binding(obj), None
+    elif attributes.subresource == "eviction":
+        kind = Kind("policy", "v1", "Eviction")
     return Ask(
         operation,
         kind,

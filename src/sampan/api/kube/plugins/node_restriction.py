@@ -39,7 +39,7 @@ class NodeRestriction:
         what = attributes.resource.group, attributes.resource.plural
         if what == ("", "nodes"):
             self._node(node, attributes, attributes.object)
-        elif what == ("", "pods"):
+        elif what == ("", "pods") and attributes.subresource != "eviction":
             self._pod(node, attributes, attributes.object)
         elif what == ("coordination.k8s.io", "leases"):
             _own(node, attributes, attributes.namespace == LEASES and attributes.name == node)
