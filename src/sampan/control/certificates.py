@@ -76,7 +76,7 @@ class CertificateRequests:
         )
         if waits:
             return created + _PENDING_S - self._clock.now_ns() / 1e9
-        since = max((_time(each) for each in answers), default=created)
+        since = max((_time(each, created) for each in answers), default=created)
         return since + _OVER_S - self._clock.now_ns() / 1e9
 
     async def _delete(self, request: Object) -> None:
@@ -151,8 +151,10 @@ def _with_condition(request: Object, condition: Object) -> Object:
     return {**request, "status": {**status, "conditions": [*(status.get("conditions") or []), condition]}}
 
 
-def _time(condition: Object) -> float:
-    return rfc3339.parse(str(condition.get("lastUpdateTime") or condition.get("lastTransitionTime")))
+def _time(condition: Object, created: float) -> float:
+    """Return when a condition was set; who set it may have left that out."""
+    told = condition.get("lastUpdateTime") or condition.get("lastTransitionTime")
+    return rfc3339.parse(str(told)) if told else created
 
 
 def _load(request: Object) -> x509.CertificateSigningRequest:

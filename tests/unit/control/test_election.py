@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import random
-import uuid
 from collections.abc import AsyncIterator
 
 import pytest
 
-from sampan.api.kube.access import Attempt, Decision
-from sampan.api.kube.admission import Chain
 from sampan.api.kube.api import Api
-from sampan.api.kube.authn import Authentication
 from sampan.api.kube.local import LocalClient
-from sampan.api.kube.records import Records
 from sampan.api.kube.request import User
-from sampan.api.kube.server import Randomness, build, registry
 from sampan.base.clock import SystemClock
 from sampan.control.controller import LEASES
 from sampan.control.elected import Elected
 from sampan.control.election import Election
 from sampan.kube.status import ApiError
-from sampan.store.kv.memory import MemoryStore
+from unit.control.server import server
 
 LEASE_S, RENEW_S, RETRY_S = 1, 0.6, 0.02
 NAMESPACE, NAME = "kube-system", "of-the-test"
-
-
-class Everybody:
-    """The authorizer of a server that is not about rights."""
-
-    def authorize(self, attempt: Attempt) -> Decision:
-        return Decision(True)
 
 
 class Client(LocalClient):
@@ -71,19 +58,8 @@ class Contender:
 
 @pytest.fixture
 async def api() -> AsyncIterator[Api]:
-    store, clock, rights = MemoryStore(), SystemClock(), Everybody()
-    server = build(
-        Records(store),
-        registry(),
-        Authentication([], rights, clock, ()),
-        rights,
-        Chain([]),
-        clock,
-        Randomness(lambda: str(uuid.uuid4()), lambda: uuid.uuid4().hex[:5]),
-    )
-    yield server.api
-    await server.close()
-    await store.close()
+    async with server(SystemClock()) as api:
+        yield api
 
 
 @pytest.fixture
