@@ -172,7 +172,7 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     await policies.start()
     chain = Chain(
         [
-            *_plugins(views, records, served, authorizer),
+            *_plugins(views, records, served, authorizer, lambda: rfc3339.render(clock.now_ns() // 10**9)),
             *dynamic.plugins(views, records, served, authorizer, caller, randomness.uid, matcher, policies),
             ResourceQuotaAdmission(quotas),
             nodes,
@@ -231,7 +231,9 @@ _VIEWED = {
 """Plural -> group of what is looked at on every request."""
 
 
-def _plugins(views: Mapping[str, View], records: Records, served: Registry, authorizer: Authorizer) -> list[Plugin]:
+def _plugins(
+    views: Mapping[str, View], records: Records, served: Registry, authorizer: Authorizer, now: Callable[[], str]
+) -> list[Plugin]:
     """Return the server's own admission plugins in their order; quotas count later, what all others let through."""
 
     def by_name(plural: str) -> tuple[View, Records, Resource]:
@@ -249,7 +251,7 @@ def _plugins(views: Mapping[str, View], records: Records, served: Registry, auth
         StorageInUse(),
         ClaimResize(views["storageclasses"]),
         RuntimeClassAdmission(*by_name("runtimeclasses")),
-        CertificateAdmission(authorizer),
+        CertificateAdmission(authorizer, now),
         ServiceAddresses(views["services"], SERVICE_CIDR, secrets.randbelow),
     ]
 

@@ -133,6 +133,16 @@ def test_what_is_denied_or_waits_is_not_signed(plane) -> None:
     assert plane.kubectl("get", "csr", denied, "--no-headers").split()[-1] == "Denied"
 
 
+def test_an_answer_has_a_time(plane) -> None:
+    _, pem = asking("ann")
+    name = request(plane, pem)
+    found = plane.json("GET", f"{PATH}/{name}")
+    found["status"] = {"conditions": [{"type": "Denied", "status": "True", "reason": "Tested"}]}
+    [condition] = plane.json("PUT", f"{PATH}/{name}/approval", found)["status"]["conditions"]
+    assert condition["lastUpdateTime"] == condition["lastTransitionTime"]
+    assert abs(dt.datetime.fromisoformat(condition["lastUpdateTime"]).timestamp() - time.time()) < 5
+
+
 ADDRESS = (x509.DNSName("one"),)
 WRONG = [
     (CLIENT, asking("ann"), ("digital signature", "server auth"), "invalid usage for client certificate: server auth"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -16,7 +17,7 @@ from sampan.api.kube.admission import Attributes
 from sampan.api.kube.authz import MASTERS
 from sampan.kube import status
 from sampan.kube.object import Object
-from sampan.kube.reading import mapping, text
+from sampan.kube.reading import items, mapping, text
 
 GROUP, PLURAL = "certificates.k8s.io", "certificatesigningrequests"
 CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
@@ -25,12 +26,17 @@ CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
 class CertificateAdmission:
     name = "Certificates"
 
-    def __init__(self, authorizer: Authorizer) -> None:
+    def __init__(self, authorizer: Authorizer, now: Callable[[], str]) -> None:
+        """`now`: RFC 3339."""
         self._authorizer = authorizer
+        self._now = now
 
     async def mutate(self, attributes: Attributes) -> None:
-        """A request says who made it."""
+        """A request says who made it, and when it was answered."""
         new = attributes.object
+        if any(attributes.concerns(PLURAL, GROUP, part) for part in ("approval", "status")):
+            self._date(new or {}, attributes.old or {})
+            return
         if attributes.operation != "CREATE" or not attributes.concerns(PLURAL, GROUP) or new is None:
             return
         user, spec = attributes.user, new.get("spec")
@@ -44,6 +50,16 @@ class CertificateAdmission:
                 spec.pop(key, None)
                 if value:
                     spec[key] = value
+
+    def _date(self, new: Object, old: Object) -> None:
+        """Fill in the times of conditions that say none."""
+        before = {(each.get("type"), each.get("status")): each for each in items(old, "status", "conditions")}
+        for condition in items(new, "status", "conditions"):
+            same = before.get((condition.get("type"), condition.get("status")), {})
+            if not condition.get("lastUpdateTime"):
+                condition["lastUpdateTime"] = self._now()
+            if not condition.get("lastTransitionTime"):
+                condition["lastTransitionTime"] = same.get("lastTransitionTime") or self._now()
 
     async def validate(self, attributes: Attributes) -> None:
         new, old = attributes.object, attributes.old
