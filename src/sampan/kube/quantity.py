@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
+
+from sampan.base.remember import of_short_texts
 
 _FORM = re.compile(r"([+-]?)([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eEinumkKMGTP]*[-+]?[0-9]*")
@@ -34,7 +35,7 @@ class Quantity(NamedTuple):
         return _render(self)
 
 
-@lru_cache(maxsize=4096)
+@of_short_texts(4096)
 def parse(text: str) -> Quantity:
     """Return what a text says. What is finer than a nano is rounded up; the largest binary amount is 2**63 - 1.
 
@@ -72,7 +73,7 @@ def _parts(text: str) -> tuple[str, str, str]:
     return sign, digits, suffix
 
 
-@lru_cache(maxsize=4096)
+@of_short_texts(4096)
 def canonical(text: str) -> str:
     """Return the text as a server shows it: in the one canonical form, or as it is where that is near enough to it.
 

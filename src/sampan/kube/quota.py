@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fractions import Fraction
-from functools import lru_cache
 from typing import NamedTuple
 
+from sampan.base.remember import of_short_texts
 from sampan.kube import quantity
 from sampan.kube.object import Object
 from sampan.kube.quantity import NANO, Quantity
@@ -279,7 +279,7 @@ def _amount(value: object) -> int:
     return _nanos(value) if isinstance(value, str) else _parsed(value)
 
 
-@lru_cache(maxsize=4096)
+@of_short_texts(4096)
 def _nanos(text: str) -> int:
     return _parsed(text)
 

@@ -154,7 +154,10 @@ class Index:
         self.generation += 1
         before = self._bindings.pop(key, None)
         for subject in before.subjects if before else ():
-            self._by_subject.get(subject, set()).discard(key)
+            keys = self._by_subject.get(subject, set())
+            keys.discard(key)
+            if not keys:
+                self._by_subject.pop(subject, None)
         if gone:
             return
         binding = self._bindings[key] = binding_of(obj)

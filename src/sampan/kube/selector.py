@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, NamedTuple
 
+from sampan.base.remember import of_short_texts
 from sampan.kube import status
 
 _TOKEN = re.compile(r"\s*(?:(==|!=|=|!|,|\(|\)|>|<)|([^\s,()=!<>]+))")
@@ -63,7 +63,7 @@ class LabelSelector(NamedTuple):
         return not self.requirements and not self.never
 
 
-@lru_cache(maxsize=512)
+@of_short_texts(512)
 def parse_labels(text: str) -> LabelSelector:
     """Return a selector such as `a=b,c in (d, e),!f`.
 
@@ -198,7 +198,7 @@ class FieldTerm(NamedTuple):
     equal: bool
 
 
-@lru_cache(maxsize=512)
+@of_short_texts(512)
 def parse_fields(text: str) -> tuple[FieldTerm, ...]:
     """Return the terms of `a=b,c!=d`; a backslash keeps what comes after it.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from sampan.api.kube import answers, paths
@@ -22,6 +21,7 @@ from sampan.api.kube.writes import Writes
 from sampan.base import log
 from sampan.base.clock import Clock
 from sampan.base.errors import DataLoss, Exhausted, InvalidArgument, SampanError, Unavailable
+from sampan.base.remember import of_short_texts
 from sampan.kube import selector, status
 from sampan.kube.resource import Resource
 from sampan.store.kv.port import FutureRevision
@@ -192,7 +192,7 @@ def _no_such_path() -> status.ApiError:
     return status.ApiError(404, "NotFound", "the server could not find the requested resource", details={})
 
 
-@lru_cache(maxsize=4096)
+@of_short_texts(4096)
 def _target(path: str) -> Target | None:
     return paths.parse(path)
 

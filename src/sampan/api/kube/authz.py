@@ -8,6 +8,7 @@ from sampan.api.kube.access import Attempt, Authorizer, Decision
 from sampan.api.kube.records import Change
 from sampan.api.kube.request import User
 from sampan.api.kube.view import View
+from sampan.base.remember import SHORT
 from sampan.kube import rbac
 from sampan.kube.rbac import Index, Rule
 
@@ -55,6 +56,8 @@ class Rbac:
         if self._generation != self._index.generation or len(self._decisions) > _REMEMBERED:
             self._decisions.clear()
             self._generation = self._index.generation
+        if sum(map(len, attempt[1:9])) > SHORT:
+            return self._decide(attempt)  # thousands of names as long as a request may be would fill the memory
         key = (user.name, user.groups, attempt[1:9])
         found = self._decisions.get(key)
         if found is None:

@@ -21,6 +21,7 @@ from sampan.store.kv.port import Event, Watch
 
 _log = log.get("kube")
 _PAGE = 1000
+_FEW = 32
 _AGAIN_S = 1.0
 
 _Changed = Callable[[str, bytes | None], None]
@@ -169,8 +170,8 @@ class NodeGraph:
                 del self._by_node[before]
         if spec is not None and spec.node_name:
             self._node_of[key] = spec.node_name
-            references = _shared(tuple(sorted(set(_references(key.partition("/")[2], spec)))))
-            self._by_node.setdefault(spec.node_name, {})[key] = references
+            found = tuple(sorted(set(_references(key.partition("/")[2], spec))))
+            self._by_node.setdefault(spec.node_name, {})[key] = _shared(found) if len(found) <= _FEW else found
 
     def _claim_changed(self, key: str, value: bytes | None) -> None:
         volume = _claim(value).spec.volume_name if value is not None else ""

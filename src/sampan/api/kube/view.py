@@ -27,6 +27,7 @@ class View:
         self._records = records
         self._resource = resource
         self._objects: dict[tuple[str, str], Object] = {}
+        self._spaces: dict[str, dict[str, Object]] = {}
         self._listeners: list[Callable[[Change], None]] = []
         self._watch: Watch | None = None
         self._revision = 0
@@ -36,11 +37,9 @@ class View:
     async def start(self) -> None:
         """Read everything, and follow it from there."""
         found, revision = await self._records.list(self._resource)
-        before, self._objects = self._objects, {}
+        before, self._objects, self._spaces = self._objects, {}, {}
         for obj in found:
-            key = (objects.namespace(obj), objects.name(obj))
-            previous = before.pop(key, None)
-            self._objects[key] = obj
+            previous = before.pop(self._put(obj), None)
             if previous is None or objects.resource_version(previous) != objects.resource_version(obj):
                 self._tell(Change("MODIFIED" if previous else "ADDED", obj, previous))
         for gone in before.values():
@@ -67,7 +66,7 @@ class View:
 
     def of(self, namespace: str) -> list[Object]:
         """Return the objects of one namespace."""
-        return [obj for (space, _), obj in self._objects.items() if space == namespace]
+        return list(self._spaces.get(namespace, {}).values())
 
     def on_change(self, listener: Callable[[Change], None]) -> None:
         """Call `listener` for each change from now on, and for every object when it is started or read again."""
@@ -82,13 +81,25 @@ class View:
 
     def _deliver(self, changes: Sequence[Change], revision: int) -> None:
         for change in changes:
-            key = (objects.namespace(change.object), objects.name(change.object))
             if change.type == "DELETED":
-                self._objects.pop(key, None)
+                self._drop(change.object)
             else:
-                self._objects[key] = change.object
+                self._put(change.object)
             self._tell(change)
         self._advance(revision)
+
+    def _put(self, obj: Object) -> tuple[str, str]:
+        key = space, name = objects.namespace(obj), objects.name(obj)
+        self._objects[key] = self._spaces.setdefault(space, {})[name] = obj
+        return key
+
+    def _drop(self, obj: Object) -> None:
+        space, name = objects.namespace(obj), objects.name(obj)
+        self._objects.pop((space, name), None)
+        if (left := self._spaces.get(space)) is not None:
+            left.pop(name, None)
+            if not left:
+                del self._spaces[space]
 
     def _advance(self, revision: int) -> None:
         self._revision = max(self._revision, revision)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
+from sampan.base.remember import of_short_texts
 from sampan.kube.cel.fault import Fault
 
 
-@lru_cache(maxsize=512)
+@of_short_texts(512)
 def compiled(text: str) -> Any:
     """Return a pattern.
 

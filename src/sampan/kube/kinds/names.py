@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+
+from sampan.base.remember import of_short_texts
 
 Rule = Callable[[str], str]
 
@@ -44,7 +45,7 @@ def _form(pattern: str, limit: int, text: str, *examples: str) -> Rule:
     """Return the rule that a value has a form and no more than `limit` bytes."""
     matches, why, too_long = re.compile(pattern).fullmatch, explained(text, pattern, *examples), _too_long(limit)
 
-    @lru_cache(maxsize=4096)  # the same names come again and again
+    @of_short_texts(4096)  # the same names come again and again
     def rule(value: str) -> str:
         if len(value) > limit:
             return too_long
@@ -94,13 +95,13 @@ _dns_label = _form(
 _name_part = _form(QUALIFIED, LABEL_BYTES, _NAME, *_EXAMPLES)
 
 
-@lru_cache(maxsize=4096)
+@of_short_texts(4096)
 def dns_label(value: str) -> str:
     why = _dns_label(value)
     return "must not contain dots" if why and len(value) <= LABEL_BYTES and _subdomain(value) else why
 
 
-@lru_cache(maxsize=4096)
+@of_short_texts(4096)
 def qualified_name(value: str) -> str:
     """Check for a label's key: a name, or a DNS subdomain, a slash and a name."""
     prefix, slash, name = value.rpartition("/")

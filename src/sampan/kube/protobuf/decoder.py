@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import struct
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import msgspec
 
+from sampan.base.remember import of_short_texts
 from sampan.kube import quantity, rfc3339
 from sampan.kube.protobuf import messages
 from sampan.kube.protobuf.messages import Field
@@ -196,7 +197,7 @@ def _int_or_string(data: memoryview) -> int | str:
     return str(_part(fields, 3), "utf-8") if _number(fields, 1) else _number(fields, 2)
 
 
-@lru_cache(maxsize=1024)
+@of_short_texts(1024)
 def _canonical(text: str) -> str:
     try:
         return quantity.canonical(text) if text else "0"

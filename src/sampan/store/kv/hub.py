@@ -8,8 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from sampan.base import log
 from sampan.base.errors import SampanError
 from sampan.store.kv.port import Deliver, Event
+
+_log = log.get("store.kv")
 
 History = Callable[[str, int], Awaitable[tuple[list[Event], int]]]
 """`history(prefix, after)`: whole revisions greater than `after`, and the revision up to which that is all."""
@@ -28,7 +31,7 @@ class Hub:
     def __init__(self, history: History, revision: int) -> None:
         self._history = history
         self._revision = revision
-        self._live: dict[str, list[HubWatch]] = {}
+        self._live: dict[str, dict[HubWatch, None]] = {}
         self._news: list[Event] = []
         self._flushing = False
         self._all: set[HubWatch] = set()
@@ -60,7 +63,7 @@ class Hub:
         try:
             while not watch.closed:
                 if watch.told >= self._revision and not self._news:
-                    self._live.setdefault(bucket(watch.prefix), []).append(watch)
+                    self._live.setdefault(bucket(watch.prefix), {})[watch] = None
                     watch.deliver([], max(watch.told, self._revision))
                     return
                 if watch.told >= self._revision:
@@ -72,6 +75,9 @@ class Hub:
                     watch.deliver(events, revision)
         except SampanError as error:
             watch.fail(error)
+        except Exception as error:
+            _log.exception("a watch of %s ends by a defect of ours", watch.prefix)
+            watch.fail(SampanError(f"what came could not be taken in: {error}"))
 
     def _flush(self) -> None:
         self._flushing = False
@@ -86,9 +92,10 @@ class Hub:
 
     def leave(self, watch: HubWatch) -> None:
         self._all.discard(watch)
-        watches = self._live.get(bucket(watch.prefix), [])
-        if watch in watches:
-            watches.remove(watch)
+        watches = self._live.get(bucket(watch.prefix), {})
+        watches.pop(watch, None)
+        if not watches:
+            self._live.pop(bucket(watch.prefix), None)
 
 
 class HubWatch:
@@ -113,7 +120,11 @@ class HubWatch:
         if events and events[0].revision <= self.told:
             events = [event for event in events if event.revision > self.told]
         self.told = revision
-        self.deliver(events, revision)
+        try:
+            self.deliver(events, revision)
+        except Exception as error:  # the others are told all the same
+            _log.exception("a watch of %s ends by a defect of ours", self.prefix)
+            self.fail(SampanError(f"what came could not be taken in: {error}"))
 
     def fail(self, error: SampanError) -> None:
         if not self.closed:

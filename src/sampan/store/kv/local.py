@@ -262,6 +262,8 @@ class LocalStore:
         for start in range(0, len(keys), MAX_OPS):
             await self._write([Op(key, None) for key in keys[start : start + MAX_OPS] if self._still(key, lease)], ())
         await self._write((), [LeaseRow(lease, 0)])
+        if not self._held.get(lease):
+            self._held.pop(lease, None)
 
     def _still(self, key: str, lease: int) -> bool:
         head = self._index.heads.get(key)

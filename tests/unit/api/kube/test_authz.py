@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from itertools import product
 
 import pytest
@@ -174,6 +175,21 @@ async def test_one_authorizer_is_enough(cluster) -> None:
     yes, no, why = Says(Decision(True, "so")), Says(Decision(False, "no")), Says(Decision(False, "never"))
     assert AnyOf([no, yes]).authorize(attempt) == Decision(True, "so")
     assert AnyOf([no, why]).authorize(attempt) == Decision(False, "no, never")
+
+
+async def test_neither_long_names_nor_subjects_that_are_gone_are_kept(cluster) -> None:
+    before = tracemalloc.start() or tracemalloc.get_traced_memory()[0]
+    for number in range(1000):
+        cluster.rbac.authorize(Attempt(User("ann"), "get", "", "v1", "configmaps", "", "a", f"{number}{'x' * 60_000}"))
+    for number in range(500):
+        binding = bind("guest", "none", f"User:guest-{number}-{'y' * 2000}")
+        await cluster.put(binding)
+        await cluster.drop(binding)
+    cluster.rbac.authorize(Attempt(User("ann"), "get", path="/"))
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    history = 500 * 3000  # what the store remembers
+    assert grown < 1_000_000 + history
 
 
 async def test_a_decision_made_before_takes_microseconds(cluster) -> None:

@@ -5,11 +5,11 @@ Spec: RFC 9112; RFC 9110.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import unquote_to_bytes
 
 from sampan.api.kube.request import Response
+from sampan.base.remember import of_short_texts
 from sampan.kube import status
 from sampan.kube.status import ApiError
 
@@ -104,7 +104,7 @@ def _without_authority(target: bytes) -> bytes:
     raise Refused(status.bad_request("the target of a request is a path that begins with /"))
 
 
-@lru_cache(maxsize=64)
+@of_short_texts(64)
 def takes_gzip(accept_encoding: str) -> bool:
     """Return whether a client takes gzip."""
     for wanted in accept_encoding.lower().split(","):
