@@ -17,6 +17,7 @@ from sampan.schedule.shape import (
     amounts,
     pairs,
 )
+from sampan.schedule.snapshot import Snapshot
 
 HOST, ZONE = "kubernetes.io/hostname", "zone"
 NAMESPACES = {"a": {"team": "x"}, "b": {"team": "y"}, "c": {}}
@@ -136,3 +137,23 @@ plain_shapes = st.builds(
     anti_affinity=some(pod_term.filter(lambda term: term.topology == HOST)),
     images=few([(), ("img",)]),
 )
+
+TERMS = [
+    PodTerm(topology=topology, selector=(), namespaces=("a",), namespace_selector=None) for topology in (HOST, ZONE)
+] + [PodTerm(topology=ZONE, selector=(), namespaces=(), namespace_selector=())]
+
+
+def columns(snapshot: Snapshot) -> dict[str, object]:
+    """Return all that decisions come from, by name."""
+    found: dict[str, object] = {"nodes": snapshot.nodes}
+    for name, number in snapshot.resources.numbers.items():
+        for what, all_of in (("free", snapshot.resources.free), ("has", snapshot.resources.allocatable)):
+            if all_of[number].any():
+                found[f"{what} {name}"] = all_of[number].tolist()
+    found["weighted"] = snapshot.resources.weighted(((0, 1.0), (1, 2.0))).values.tolist()
+    found["attachments"] = snapshot.attachments.column("csi").tolist()
+    for number, term in enumerate(TERMS):
+        tally = snapshot.matching(term)
+        sums = tally.by(term.topology, snapshot.domains(term.topology))
+        found[f"tally {number}"] = tally.counts.tolist(), tally.total, sums.values.tolist()
+    return found

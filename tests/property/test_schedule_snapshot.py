@@ -10,34 +10,13 @@ from hypothesis import strategies as st
 
 from sampan.schedule.place import place
 from sampan.schedule.pod import Pod
-from sampan.schedule.shape import PodTerm
 from sampan.schedule.snapshot import Snapshot
-from scheduling_clusters import HOST, NAMESPACES, ZONE, nodes, shapes
-
-TERMS = [
-    PodTerm(topology=topology, selector=(), namespaces=("a",), namespace_selector=None) for topology in (HOST, ZONE)
-] + [PodTerm(topology=ZONE, selector=(), namespaces=(), namespace_selector=())]
+from scheduling_clusters import NAMESPACES, columns, nodes, shapes
 
 steps = st.lists(
     st.tuples(st.sampled_from(["pod", "pod", "pod", "gone", "node", "lost", "namespace"]), st.integers(0, 99)),
     max_size=25,
 )
-
-
-def columns(snapshot: Snapshot) -> dict[str, object]:
-    """Return all that decisions come from, by name."""
-    found: dict[str, object] = {"nodes": snapshot.nodes}
-    for name, number in snapshot.resources.numbers.items():
-        for what, all_of in (("free", snapshot.resources.free), ("has", snapshot.resources.allocatable)):
-            if all_of[number].any():
-                found[f"{what} {name}"] = all_of[number].tolist()
-    found["weighted"] = snapshot.resources.weighted(((0, 1.0), (1, 2.0))).values.tolist()
-    found["attachments"] = snapshot.attachments.column("csi").tolist()
-    for number, term in enumerate(TERMS):
-        tally = snapshot.matching(term)
-        sums = tally.by(term.topology, snapshot.domains(term.topology))
-        found[f"tally {number}"] = tally.counts.tolist(), tally.total, sums.values.tolist()
-    return found
 
 
 @given(nodes(), nodes(), st.lists(shapes, min_size=1, max_size=4), steps)

@@ -7,7 +7,8 @@ the pod off the snapshot again and gives it another turn; that is all there is t
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -49,24 +50,16 @@ class Scheduler:
         self._lifted: list[Lifted] = []  # what a gang evicted, until it is known whether it runs
 
     def place(self, pods: Sequence[Pod]) -> Outcome:
+        """Place pods, in this order; a gang when its first pod has its turn. Their keys differ, and none is placed yet."""
         self.snapshot.settle()
         outcome = Outcome({}, [], {})
-        start, count = 0, len(pods)
-        while start < count:
-            pod = pods[start]
-            end = start + 1
-            if pod.gang is not None:
-                while end < count and pods[end].gang == pod.gang:
-                    end += 1
-                self._gang(pod.gang, pods[start:end], outcome)
-            elif pod.shape.gates:
-                outcome.reasons[pod.key] = _gated(pod.shape)
+        for turn in _turns(pods):
+            gang = turn[0].gang
+            if gang is None:
+                self._run(turn, outcome)
             else:
-                while end < count and pods[end].gang is None and pods[end].shape == pod.shape:
-                    end += 1
-                self._run(pods, start, end, outcome)
+                self._gang(gang, turn, outcome)
             self._lifted.clear()
-            start = end
         return outcome
 
     def standing(self, shape: Shape) -> Standing:
@@ -83,22 +76,26 @@ class Scheduler:
             self._standings.move_to_end(shape)
         return found
 
-    def _run(self, pods: Sequence[Pod], start: int, end: int, outcome: Outcome) -> None:
+    def _run(self, pods: Sequence[Pod], outcome: Outcome) -> None:
         """Place pods of one shape."""
-        standing = self.standing(pods[start].shape)
+        if pods[0].shape.gates:
+            outcome.reasons.update((pod.key, _gated(pod.shape)) for pod in pods)
+            return
+        standing = self.standing(pods[0].shape)
+        start, end = 0, len(pods)
         while start < end:
             if end - start > 1:
                 standing.refresh()
                 if standing.foreseen:
-                    start = self._batch(standing, pods, start, end, outcome)
+                    start = self._batch(standing, pods, start, outcome)
                     if start == end:
                         return
             self._one(standing, pods[start], outcome)
             start += 1
 
-    def _batch(self, standing: Standing, pods: Sequence[Pod], start: int, end: int, outcome: Outcome) -> int:
-        """Place what can be placed at once; returns the first that was not."""
-        rows = batch.choose(standing, min(end - start, _AT_ONCE))
+    def _batch(self, standing: Standing, pods: Sequence[Pod], start: int, outcome: Outcome) -> int:
+        """Place from `start` on what can be placed at once; returns the first that was not."""
+        rows = batch.choose(standing, min(len(pods) - start, _AT_ONCE))
         if rows:
             some = pods[start : start + len(rows)]
             self.snapshot.assume_all(some, np.array(rows, np.intp), standing.ask)
@@ -125,7 +122,8 @@ class Scheduler:
         """Place a gang's pods, or, when fewer fit than it needs, none, as if nothing had been tried."""
         wished = {pod.key for pod in pods}
         trial, budgets, self._lifted = Outcome({}, [], {}), self.snapshot.budgets, []
-        self._run_mixed(pods, trial)
+        for turn in _alike(pods):
+            self._run(turn, trial)
         if len(trial.placements) < gang.least:
             for key in trial.placements:
                 self.snapshot.remove(key)
@@ -141,17 +139,32 @@ class Scheduler:
         outcome.evictions.extend(trial.evictions)
         outcome.reasons.update(trial.reasons)
 
-    def _run_mixed(self, pods: Sequence[Pod], outcome: Outcome) -> None:
-        start = 0
-        while start < len(pods):
-            end = start + 1
-            while end < len(pods) and pods[end].shape == pods[start].shape:
-                end += 1
-            if pods[start].shape.gates:
-                outcome.reasons.update((pod.key, _gated(pod.shape)) for pod in pods[start:end])
-            else:
-                self._run(pods, start, end, outcome)
-            start = end
+
+def _turns(pods: Sequence[Pod]) -> Iterator[Sequence[Pod]]:
+    """Return pods that are placed together: gangs, and pods of one shape that follow each other."""
+    if all(pod.gang is None for pod in pods):
+        yield from _alike(pods)
+        return
+    gangs: dict[Gang, list[Pod]] = {}
+    for pod in pods:
+        if pod.gang is not None:
+            gangs.setdefault(pod.gang, []).append(pod)
+    for gang, group in groupby(pods, key=lambda pod: pod.gang):
+        if gang is None:
+            yield from _alike(list(group))
+        elif gang in gangs:
+            yield gangs.pop(gang)
+
+
+def _alike(pods: Sequence[Pod]) -> Iterator[Sequence[Pod]]:
+    """Return runs of pods of one shape."""
+    start, count = 0, len(pods)
+    while start < count:
+        shape, end = pods[start].shape, start + 1
+        while end < count and (pods[end].shape is shape or pods[end].shape == shape):
+            end += 1
+        yield pods[start:end]
+        start = end
 
 
 def _gated(shape: Shape) -> Refusal:

@@ -30,7 +30,9 @@ class PodTable:
         return key in self.slots
 
     def add(self, pod: Pod, row: int, ask: int) -> None:
-        """Keep a pod. Its key is new."""
+        """Keep a pod. Raises ValueError where its key is not new."""
+        if pod.key in self.slots:
+            raise ValueError(f"{pod.key} is there already")
         slot = self._vacant.pop() if self._vacant else self._append()
         self.slots[pod.key] = slot
         self.pods[slot] = pod
@@ -40,7 +42,9 @@ class PodTable:
             self._on_row[row].append(slot)
 
     def add_all(self, pods: Sequence[Pod], rows: Rows, ask: int) -> None:
-        """Keep pods of one ask, each on its row. Their keys are new."""
+        """Keep pods of one ask, each on its row. Raises ValueError where a key is not new."""
+        if len({pod.key for pod in pods} - self.slots.keys()) < len(pods):
+            raise ValueError("one of the pods is there already")
         start = len(self.pods)
         end = start + len(pods)
         self._grow(end)

@@ -159,7 +159,6 @@ class Snapshot:
         """Put a pod on a node, known or not yet known. A pod that is there already is moved."""
         if pod.key in self.pods:
             self.remove(pod.key)
-        self.settle()
         row = self.rows.get(node)
         if row is None:
             self._homes[pod.key] = node

@@ -155,6 +155,25 @@ def test_a_pod_that_did_not_get_through_is_placed_on_the_newer_snapshot():
     assert scheduler.place([pod]).placements == {"default/p": "b"}
 
 
+def test_a_pod_that_is_there_is_not_placed_again():
+    snapshot = Snapshot([node("a")])
+    place(snapshot, pods(ask(), 3))
+    with pytest.raises(ValueError, match="there already"):
+        place(snapshot, pods(ask(), 1))
+    with pytest.raises(ValueError, match="there already"):
+        place(snapshot, pods(ask(), 2))
+
+
+def test_nodes_may_come_after_their_pods():
+    snapshot = Snapshot()
+    snapshot.add(Pod("default/p", ask(cpu=3000)), "a")
+    assert place(snapshot, pods(ask(), 1, "q")).reasons["default/q0"].message() == "no nodes available to schedule pods"
+    snapshot.set_node(node("a"))
+    assert place(snapshot, pods(ask(cpu=2000), 1, "r")).reasons
+    snapshot.remove("default/p")
+    assert place(snapshot, pods(ask(cpu=2000), 1, "r")).placements
+
+
 class TestGang:
     def test_all_or_nothing(self):
         snapshot = Snapshot([node("a", cpu=300)])
@@ -180,6 +199,12 @@ class TestGang:
         assert [column.tolist() for column in snapshot.resources.free] == before
         found = place(snapshot, pods(ask(cpu=200), 2, "high", priority=5, gang=Gang("h", 2)))
         assert len(found.evictions) == 4
+
+    def test_members_need_not_follow_each_other(self):
+        gang = Gang("g", 2)
+        first, second = pods(ask(), 2, gang=gang)
+        found = place(Snapshot([node("a", cpu=300)]), [first, Pod("default/big", ask(cpu=300)), second])
+        assert set(found.placements) == {first.key, second.key}
 
 
 class TestPreemption:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from sampan.schedule.pod import Pod
+from sampan.schedule.pod import Gang, Pod
 from sampan.schedule.queue import Queue
 from sampan.schedule.shape import Shape
 
@@ -62,3 +62,24 @@ def test_a_pod_that_is_gone_does_not_come_back():
     queue.wake(now_s=99)
     assert queue.take(9) == []
     assert len(queue) == 0
+
+
+def test_a_gang_has_its_turn_together():
+    queue = Queue()
+    gang = Gang("g", 2)
+    members = [Pod(f"g{number}", Shape(), priority, 0, gang=gang) for number, priority in enumerate((5, 1, 0))]
+    for one in [*members, pod("between", 3)]:
+        queue.add(one)
+    queue.discard("g2")
+    assert names(queue.take(1)) == ["g0", "g1"]
+    assert names(queue.take(9)) == ["between"]
+    queue.add(members[2])
+    assert names(queue.take(9)) == ["g2"]
+    assert queue.take(9) == []
+    assert len(queue) == 0
+
+
+def test_an_evicted_pod_evicts_nobody():
+    queue = Queue()
+    queue.add_evicted(pod("a", 4))
+    assert [(one.priority, one.may_preempt) for one in queue.take(1)] == [(4, False)]

@@ -79,7 +79,7 @@ class Unused:
 
 
 class Attachable:
-    """Volumes that are not yet attached there are not too many. Pods of one ask share their volumes."""
+    """Volumes that are not yet attached there are not too many. Pods of one ask share theirs: where one fits, more do."""
 
     reach = Reach.NODE
     foresees = True
@@ -94,8 +94,6 @@ class Attachable:
         found = np.ones(len(nodes), np.bool_)
         for driver, volumes in self._drivers.items():
             new = nodes.pick(self._new(volumes, len(nodes.snapshot.nodes)))
-            if nodes.more is not None:
-                new = np.where(nodes.more > 0, 0, new)
             # Where nothing new is attached, a limit that was lowered below what is attached does no harm.
             found &= (new == 0) | (nodes.pick(self._attachments.column(driver)) >= new)
         return found

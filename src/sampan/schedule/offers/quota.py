@@ -1,0 +1,129 @@
+"""Quota: what each role may still get within one cycle, so that guarantees of others and limits hold.
+
+A role needs what it is guaranteed and has not got; where its children need more than that, they say how much. The sum over the
+tree must stay free (the headroom). `own` is what a role needs beyond its children; so what a role can be given without
+using up headroom is the sum of `own` over it and all above it: its relief.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from operator import le
+
+from sampan.schedule.offers.role import Bounds, Roles, lineage, with_ancestors
+from sampan.schedule.offers.vector import Vector, minus, plus
+
+UNBOUNDED = 1 << 62
+
+
+class Account:
+    """One role's. `below`: what its children need."""
+
+    __slots__ = ("below", "consumed", "guarantee", "limit", "own")
+
+    def __init__(self, guarantee: Vector, limit: Bounds, consumed: Vector) -> None:
+        self.guarantee = guarantee
+        self.limit = limit
+        self.consumed = consumed
+        self.below: Vector = (0,) * len(consumed)
+        self.own: Vector = self.below
+
+    def settle(self) -> None:
+        places = zip(self.guarantee, self.consumed, self.below, strict=True)
+        self.own = tuple([max(max(promised - has, 0) - below, 0) for promised, has, below in places])
+
+    @property
+    def needs(self) -> Vector:
+        return plus(self.own, self.below)
+
+
+class Quota:
+    """`consumed`: by role, what it and those below it have; `available`: what is free and belongs to no one."""
+
+    def __init__(self, roles: Roles, consumed: Mapping[str, Vector], available: Vector) -> None:
+        self._zero: Vector = (0,) * len(available)
+        bounded = with_ancestors([*roles.guarantees, *roles.limits])
+        self._accounts: dict[str, Account] = {}
+        for role in bounded:
+            promised = roles.guarantees.get(role, {})
+            guarantee = tuple(promised.get(place, 0) for place in range(len(available)))
+            self._accounts[role] = Account(guarantee, roles.limits.get(role, {}), consumed.get(role, self._zero))
+        self._paths: dict[str, tuple[Account, ...]] = {}
+        needed = self._zero
+        for role in reversed(bounded):
+            account = self._accounts[role]
+            account.settle()
+            above = self._accounts.get(role.rpartition("/")[0])
+            if above is None:
+                needed = plus(needed, account.needs)
+            else:
+                above.below = plus(above.below, account.needs)
+        self.spare = minus(available, needed)
+        """What is free beyond the headroom, below 0 where guarantees cannot be met."""
+        self.tight = any(needed)
+        """Whether anybody needs headroom: where not, `spare` bounds nobody and is not kept up."""
+
+    def path(self, role: str) -> tuple[Account, ...]:
+        """Return the accounts of a role and of those above it, the topmost first; empty where no quota concerns it."""
+        found = self._paths.get(role)
+        if found is None:
+            found = tuple(self._accounts[one] for one in lineage(role) if one in self._accounts)
+            self._paths[role] = found
+        return found
+
+    def relief(self, path: Iterable[Account]) -> Vector:
+        """Return what a role may get of the headroom: what it is guaranteed and has not got."""
+        found = self._zero
+        for account in path:
+            found = plus(found, account.own)
+        return found
+
+    def most(self, path: tuple[Account, ...], *, promised_only: bool) -> Vector:
+        """Return the most that a role may get. `promised_only`: of what it is guaranteed some of, no more than it lacks."""
+        relief = self.relief(path)
+        if self.tight:
+            found = [max(spare, 0) + own for spare, own in zip(self.spare, relief, strict=True)]
+        else:
+            found = [UNBOUNDED] * len(relief)
+        for account in path:
+            for place, limit in account.limit.items():
+                found[place] = min(found[place], max(limit - account.consumed[place], 0))
+            if promised_only:
+                for place, promised in enumerate(account.guarantee):
+                    if promised:
+                        found[place] = min(found[place], relief[place])
+        return tuple(found)
+
+    def surely_allows(self, path: tuple[Account, ...], amounts: Vector) -> bool:
+        """Return whether a role may get all of this; False also where that is not seen at a glance."""
+        if self.tight and not all(map(le, amounts, self.spare)):
+            return False
+        for account in path:
+            consumed = account.consumed
+            for place, limit in account.limit.items():
+                if consumed[place] + amounts[place] > limit:
+                    return False
+        return True
+
+    def take(self, path: tuple[Account, ...], amounts: Vector) -> None:
+        """Count what a role is given."""
+        if self.tight:
+            self.spare = minus(self.spare, amounts)
+        change = self._zero
+        for account in reversed(path):
+            before = account.needs
+            account.consumed = plus(account.consumed, amounts)
+            account.below = plus(account.below, change)
+            account.settle()
+            change = minus(account.needs, before)
+        if self.tight:
+            self.spare = minus(self.spare, change)
+
+
+def consumption(own: Iterable[tuple[str, Vector]]) -> dict[str, Vector]:
+    """Return what each role and those below it have, of (role, what it has itself)."""
+    found: dict[str, Vector] = {}
+    for role, amounts in own:
+        for one in lineage(role):
+            found[one] = plus(found[one], amounts) if one in found else amounts
+    return found

@@ -1,0 +1,147 @@
+"""Shares: whose turn it is, by hierarchical weighted dominant-resource fairness.
+
+A dominant share is the largest part of any resource that one has, divided by its weight. Of siblings in the tree the one with the
+least share is first, the smaller name of equals; so the turn goes from the root down. A role that has frameworks of its own and
+roles below it stands among these with its frameworks, as one more child of weight 1.
+
+Spec: Ghodsi et al., "Dominant Resource Fairness" (NSDI 2011); Mesos hierarchical roles.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Mapping
+from operator import add, truediv
+
+from sampan.schedule.offers.framework import Subscription
+from sampan.schedule.offers.role import parent, with_ancestors
+from sampan.schedule.offers.vector import Vector
+
+Entry = tuple[float, int, "Branch"]
+_NONE = float("inf")
+"""A share of what the cluster has none of is 0."""
+
+
+class Branch:
+    """A role, a role's frameworks, or (with a subscription) one of them.
+
+    `entries`: its children in the order of their turn, those in `closed` left out.
+    """
+
+    __slots__ = ("children", "closed", "divisor", "entries", "held", "order", "parent", "share", "subscription")
+
+    def __init__(self, order: int, divisor: list[float], subscription: Subscription | None = None) -> None:
+        self.order = order
+        self.divisor = divisor
+        self.subscription = subscription
+        self.held: Vector = (0,) * len(divisor)
+        self.share = 0.0
+        self.parent: Branch | None = None
+        self.children: list[Branch] = []
+        self.entries: list[Entry] = []
+        self.closed: list[Branch] = []
+
+    def adopt(self, child: Branch) -> None:
+        child.parent = self
+        self.children.append(child)
+
+
+class Shares:
+    """The tree of one cycle. `total`: what the cluster has, [dimensions]."""
+
+    def __init__(self, subscriptions: Iterable[Subscription], weights: Mapping[str, float], total: Vector) -> None:
+        self.root = Branch(0, [_NONE] * len(total))
+        self._groups: dict[str, Branch] = {}
+        known = sorted(subscriptions, key=lambda one: (one.role, one.framework.id))
+        names = with_ancestors({one.role for one in known})
+        inner = {parent(role) for role in names}
+        even = [amount or _NONE for amount in total]
+        branches: dict[str, Branch] = {"": self.root}
+        for order, role in enumerate(names, 1):
+            weight = weights.get(role, 1.0)
+            branch = branches[role] = Branch(order, [amount * weight for amount in even])
+            branches[parent(role)].adopt(branch)
+            self._groups[role] = branch
+            if role in inner:
+                self._groups[role] = Branch(0, even)
+                branch.adopt(self._groups[role])
+        for order, one in enumerate(known):
+            leaf = Branch(order, even, one)
+            leaf.held = one.held
+            self._groups[one.role].adopt(leaf)
+        _settle(self.root)
+
+    def give(self, leaf: Branch, amounts: Vector) -> None:
+        """Count what somebody is given; all above move to their new places."""
+        branch, above = leaf, leaf.parent
+        while above is not None:
+            held = branch.held = tuple(map(add, branch.held, amounts))
+            share = max(map(truediv, held, branch.divisor))
+            entries = above.entries
+            if len(entries) > 1:
+                place = bisect_left(entries, (branch.share, branch.order))
+                if place < len(entries) and entries[place][2] is branch:
+                    del entries[place]
+                    insort(entries, (share, branch.order, branch))
+            elif entries and entries[0][2] is branch:
+                entries[0] = share, branch.order, branch
+            branch.share = share
+            branch, above = above, above.parent
+
+    def close(self, role: str) -> None:
+        """Take a role's own frameworks out of the order, and those above that have no others."""
+        branch = self._groups[role]
+        above = branch.parent
+        while above is not None:
+            above.entries = [entry for entry in above.entries if entry[2] is not branch]
+            above.closed.append(branch)
+            if above.entries:
+                return
+            branch, above = above, above.parent
+
+    def order(self, *, closed: bool) -> Iterator[Branch]:
+        """Return those with a subscription in the order of their turn as it is now, whatever is given meanwhile."""
+        return _order(self.root, None, closed=closed)
+
+    def order_of(self, roles: Iterable[str]) -> Iterator[Branch]:
+        """Return those in these roles only."""
+        among: set[Branch] = set()
+        for role in roles:
+            branch: Branch | None = self._groups[role]
+            while branch is not None and branch not in among:
+                among.add(branch)
+                branch = branch.parent
+        return _order(self.root, among, closed=True)
+
+
+def first(branch: Branch, ready: bytes, base: int) -> Branch | None:
+    """Return the first in order whose number, counted from `base`, is ready; None where no one is."""
+    for _, _, child in branch.entries:
+        one = child.subscription
+        if one is None:
+            found = first(child, ready, base)
+            if found is not None:
+                return found
+        elif ready[base + one.number]:
+            return child
+    return None
+
+
+def _order(branch: Branch, among: set[Branch] | None, *, closed: bool) -> Iterator[Branch]:
+    entries = branch.entries
+    if closed and branch.closed:
+        entries = sorted([*entries, *((child.share, child.order, child) for child in branch.closed)])
+    for _, _, child in tuple(entries):
+        if child.subscription is not None:
+            yield child
+        elif among is None or child in among:
+            yield from _order(child, among, closed=closed)
+
+
+def _settle(branch: Branch) -> None:
+    for child in branch.children:
+        _settle(child)
+        branch.held = tuple(map(add, branch.held, child.held))
+    branch.share = max(map(truediv, branch.held, branch.divisor), default=0.0)
+    waiting = (child for child in branch.children if child.subscription is None or child.subscription.wants)
+    branch.entries = sorted((child.share, child.order, child) for child in waiting)

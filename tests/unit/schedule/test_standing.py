@@ -1,0 +1,116 @@
+"""What is kept between pods is dropped when it no longer holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from sampan.kube.selector import Requirement
+from sampan.schedule.node import PREFER_NO_SCHEDULE, Node, Taint
+from sampan.schedule.place import Scheduler
+from sampan.schedule.pod import Pod
+from sampan.schedule.profile import DEFAULT
+from sampan.schedule.shape import NodeTerm, PodTerm, Shape, Spread, Toleration, amounts, pairs
+from sampan.schedule.snapshot import Snapshot
+from sampan.schedule.standing import Standing
+
+ZONE = "zone"
+
+
+def node(name: str, cpu: int = 4000, disk: str = "", zone: str = "", taints: tuple[Taint, ...] = ()) -> Node:
+    labels = {key: value for key, value in (("disk", disk), (ZONE, zone)) if value}
+    return Node(
+        name=name,
+        allocatable=amounts({"cpu": cpu, "memory": 64 << 30, "pods": 110}),
+        labels=pairs(labels),
+        taints=taints,
+    )
+
+
+def wants(weight: int, disk: str) -> tuple[int, NodeTerm]:
+    return weight, NodeTerm((Requirement("disk", "In", (disk,)),))
+
+
+def same_as_fresh(snapshot: Snapshot, scheduler: Scheduler, pods: list[Pod]) -> list[str]:
+    """Place pods together, and check each against one that looks afresh, pod by pod."""
+    found = scheduler.place(pods).placements
+    names = []
+    for pod in reversed(pods):
+        if pod.key in found:
+            snapshot.remove(pod.key)
+    for pod in pods:
+        row = Standing(snapshot, snapshot.ask(pod.shape), DEFAULT).best()
+        assert found.get(pod.key) == (None if row < 0 else snapshot.nodes[row].name), pod.key
+        if row >= 0:
+            snapshot.assume(pod, row, snapshot.ask(pod.shape))
+            names.append(snapshot.nodes[row].name)
+    return names
+
+
+# The most wanted node is small: once it is full, the next in line is the measure of all others.
+SHAPE = Shape(requests=amounts({"cpu": 1000}), preferred_nodes=(wants(100, "best"), wants(1, "good")))
+NODES = [node("a", 3000, "best"), *(node(f"b{number:02}", 2000, "good") for number in range(40)), node("c", 64_000)]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_the_node_that_all_are_measured_by_fills_up(together):
+    snapshot = Snapshot(NODES)
+    scheduler = Scheduler(snapshot)
+    pods = [Pod(f"default/p{number}", SHAPE) for number in range(20)]
+    if together:
+        names = same_as_fresh(snapshot, scheduler, pods)
+    else:
+        names = [name for pod in pods for name in same_as_fresh(snapshot, scheduler, [pod])]
+    assert names[:3] == ["a"] * 3
+    assert all(name.startswith("b") for name in names[3:])
+
+
+def test_the_node_that_all_are_measured_by_has_room_again():
+    """It is the most wanted one, but for a mild taint; once it counts again, it the others are wanted less."""
+    old = Taint("old", "", PREFER_NO_SCHEDULE)
+    snapshot = Snapshot([node("a", 1000, "best", taints=(old,)), *NODES[1:]])
+    scheduler = Scheduler(snapshot)
+    blocker = Shape(requests=amounts({"cpu": 1000}), node_name="a")
+    assert scheduler.place([Pod("default/blocker", blocker)]).placements == {"default/blocker": "a"}
+    assert scheduler.place([Pod("default/p", SHAPE)]).placements == {"default/p": "b00"}
+    snapshot.remove("default/blocker")
+    assert same_as_fresh(snapshot, scheduler, [Pod("default/q", SHAPE)]) == ["c"]
+
+
+def test_mild_taints_count_against_the_worst_that_has_room():
+    old, older = Taint("old", "", PREFER_NO_SCHEDULE), Taint("older", "", PREFER_NO_SCHEDULE)
+    nodes = [node("a", 1000, taints=(old, older)), node("b", 9000, taints=(old,)), node("c", 2000)]
+    nodes += [node(f"d{number}", 9000, taints=(old,)) for number in range(40)]
+    snapshot = Snapshot(nodes)
+    scheduler = Scheduler(snapshot)
+    blocker = Shape(requests=amounts({"cpu": 1000}), node_name="a", tolerations=(Toleration(exists=True),))
+    shape = Shape(requests=amounts({"cpu": 500, "memory": 4 << 30}))
+    for number in range(30):
+        if number == 7:
+            assert scheduler.place([Pod("default/blocker", blocker)]).placements
+        if number == 19:
+            snapshot.remove("default/blocker")
+        same_as_fresh(snapshot, scheduler, [Pod(f"default/p{number}", shape)])
+    same_as_fresh(snapshot, scheduler, [Pod(f"default/q{number}", shape) for number in range(40)])
+
+
+def test_a_batch_counts_in_domains_it_fills_more_than_once():
+    snapshot = Snapshot([node(f"n{number}", 8000, zone="pq"[number % 2]) for number in range(4)])
+    scheduler = Scheduler(snapshot)
+    of_x = (Requirement("app", "In", ("x",)),)
+    follower = Shape(requests=amounts({"cpu": 100}), spread=(Spread(topology=ZONE, max_skew=1, selector=of_x),))
+    scheduler.place([Pod("default/first", follower)])  # from now on pods of app x are counted by zone
+    placed = scheduler.place([Pod(f"default/x{number}", Shape(labels=(("app", "x"),))) for number in range(11)])
+    zones = [dict(snapshot.nodes[snapshot.rows[name]].labels)[ZONE] for name in placed.placements.values()]
+    tally = snapshot.matching(PodTerm(topology=ZONE, selector=of_x, namespaces=("default",)))
+    assert tally.by(ZONE, snapshot.domains(ZONE)).values.tolist() == [zones.count("p"), zones.count("q"), 0]
+    assert tally.total == 11
+
+
+def test_terms_that_come_later_count():
+    snapshot = Snapshot([node("a", zone="p"), node("b", zone="q")])
+    scheduler = Scheduler(snapshot)
+    plain = Shape(labels=(("app", "x"),))
+    assert scheduler.place([Pod("default/p0", plain)]).placements == {"default/p0": "a"}
+    away = PodTerm(topology=ZONE, selector=(Requirement("app", "In", ("x",)),), namespaces=("default",))
+    assert scheduler.place([Pod("default/hermit", Shape(anti_affinity=(away,)))]).placements == {"default/hermit": "b"}
+    assert scheduler.place([Pod("default/p1", plain)]).placements == {"default/p1": "a"}
