@@ -224,7 +224,7 @@ def test_drain_evicts_as_budgets_allow(k, plane, namespace):
         path = f"/api/v1/namespaces/{namespace}/pods"
         plane.json("POST", path, {"metadata": {"name": name, "labels": {"app": name}}, "spec": spec})
         pod = plane.json("GET", f"{path}/{name}")
-        pod["status"]["phase"] = "Running"
+        pod["status"] |= {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
         plane.json("PUT", f"{path}/{name}/status", pod)
     k("create poddisruptionbudget b --selector=app=b --min-available=1")
     budget = json.loads(k("get poddisruptionbudget b -o json"))

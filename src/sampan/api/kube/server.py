@@ -108,7 +108,7 @@ def build(
     deletes = Deletes(records, chain, renderer, clock)
     evictions = Evictions(records, chain, deletes, writes.now)
     subresources = Subresources(reads, writes, patches, records, Bindings(writes, served), evictions, virtual or {})
-    watches = Watches(records, clock)
+    watches = Watches(records, clock, served)
     discovery, openapi = Discovery(served), OpenApi(served, custom)
     counted = RequestFigures(served, lambda: api.running)
     metrics = Metrics(counted, records, served, watches.count, clock, figures)
