@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -94,26 +95,47 @@ def of(data_root: Path) -> Pki:
 
 
 def ensure(data_root: Path, addresses: Iterable[str], clock: Clock) -> Pki:
-    """Make what is missing, renew what is near its end. `addresses`: where the server can be reached. Idempotent."""
+    """Make what is missing, renew what is near its end. `addresses`: where the server can be reached. Idempotent.
+
+    Raises:
+        DataLoss: the authority or a key is damaged, and making it anew would lock clients out.
+    """
     pki = of(data_root)
     pki.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     now = dt.datetime.fromtimestamp(clock.now_ns() / 1e9, dt.UTC)
-    if not (pki.ca.exists() and pki.ca_key.exists()):
+    if not pki.ca.exists():
         _make_authority(pki, now)
-    authority = x509.load_pem_x509_certificate(pki.ca.read_bytes())
-    key = load_key(pki.ca_key)
+    authority, key = _authority(pki)
     wanted = [*_NAMES, socket.gethostname().lower(), "127.0.0.1", "::1", SERVICE_ADDRESS, *addresses]
-    if not _good(pki.server, pki.server_key, now, wanted):
+    if not _good(pki.server, pki.server_key, authority, now, wanted):
         _issue(pki.server, pki.server_key, authority, key, now, name="kube-apiserver", server=wanted)
-    if not _good(pki.admin, pki.admin_key, now):
+    if not _good(pki.admin, pki.admin_key, authority, now):
         _issue(pki.admin, pki.admin_key, authority, key, now, name="kubernetes-admin", group="system:masters")
-    if not pki.accounts_key.exists():
+    if pki.accounts_key.exists():
+        load_key(pki.accounts_key)
+    else:
         _write(pki.accounts_key, _private(ec.generate_private_key(ec.SECP256R1())), 0o600)
     if not pki.sealing_keys.exists():
         _write(
             pki.sealing_keys, msgspec.json.encode({f"key-{secrets.token_hex(4)}": secrets.token_hex(KEY_BYTES)}), 0o600
         )
     return pki
+
+
+def _authority(pki: Pki) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """Return the certificate authority and its key."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pki.ca.read_bytes())
+    except ValueError as error:
+        raise _damaged(pki.ca, "it is no certificate") from error
+    key = load_key(pki.ca_key)
+    if certificate.public_key() != key.public_key():
+        raise _damaged(pki.ca_key, f"it is not the key of {pki.ca.name}")
+    return certificate, key
+
+
+def _damaged(path: Path, why: str) -> DataLoss:
+    return DataLoss(f"{path} cannot be used: {why}. Restore it, or move {path.parent} away to make all keys anew")
 
 
 def rotate(pki: Pki) -> str:
@@ -209,13 +231,15 @@ def _alternative(text: str) -> x509.GeneralName:
         return x509.DNSName(text)
 
 
-def _good(path: Path, key: Path, now: dt.datetime, names: Iterable[str] = ()) -> bool:
-    """Return whether a certificate is there, holds for a while yet, and has all names."""
-    if not (path.exists() and key.exists()):
-        return False
+def _good(path: Path, key_path: Path, authority: x509.Certificate, now: dt.datetime, names: Iterable[str] = ()) -> bool:
+    """Return whether a certificate is there with its key, is of the authority, holds for a while yet, and has all names."""
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    except ValueError:
+        certificate.verify_directly_issued_by(authority)
+        key = serialization.load_pem_private_key(key_path.read_bytes(), password=None)
+    except (FileNotFoundError, ValueError, TypeError, InvalidSignature):
+        return False
+    if certificate.public_key() != key.public_key():  # a crash came between the writing of both
         return False
     if certificate.not_valid_after_utc - now < dt.timedelta(days=_RENEW_DAYS):
         return False
@@ -230,9 +254,19 @@ def _good(path: Path, key: Path, now: dt.datetime, names: Iterable[str] = ()) ->
 
 
 def load_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    """Return the private key in a file.
+
+    Raises:
+        DataLoss: there is none.
+    """
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except FileNotFoundError as error:
+        raise _damaged(path, "it is not there") from error
+    except (ValueError, TypeError) as error:
+        raise _damaged(path, "it is no private key") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise DataLoss(f"{path} is no ECDSA key: restore it, or move {path.parent} away to make all keys anew")
+        raise _damaged(path, "it is no ECDSA key")
     return key
 
 
@@ -251,3 +285,8 @@ def _write(path: Path, data: bytes, mode: int) -> None:
     finally:
         os.close(handle)
     beside.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)  # what is sealed with a key may not outlive it
+    finally:
+        os.close(folder)

@@ -113,3 +113,44 @@ def test_damaged_keys_are_not_made_anew(tmp_path, clock) -> None:
             keys.sealing()
         with pytest.raises(DataLoss):
             pki.rotate(keys)
+
+
+def test_a_crash_between_key_and_certificate_is_made_good(tmp_path, clock) -> None:
+    """Keys are written before their certificates: a renewal that was cut leaves two that do not belong together."""
+    keys = pki.ensure(tmp_path, [], clock)
+    for path in (keys.server_key, keys.admin_key):
+        path.write_bytes(keys.accounts_key.read_bytes())
+    pki.ensure(tmp_path, [], clock)
+    for certificate, key in ((keys.server, keys.server_key), (keys.admin, keys.admin_key)):
+        public = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+        assert public == pki.load_key(key).public_key()
+    keys.server_key.write_bytes(b"")
+    keys.admin.write_bytes(b"-----BEGIN")
+    pki.ensure(tmp_path, [], clock)
+    assert pki.load_key(keys.server_key)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("ca.key", None, "it is not there"),
+        ("ca.key", b"half of a", "it is no private key"),
+        ("ca.crt", b"half of a", "it is no certificate"),
+        ("service-accounts.key", b"", "it is no private key"),
+    ],
+)
+def test_what_others_hold_is_never_made_anew(tmp_path, clock, name, content, why) -> None:
+    keys = pki.ensure(tmp_path, [], clock)
+    path = keys.directory / name
+    before = keys.ca.read_bytes()
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(DataLoss, match=why):
+        pki.ensure(tmp_path, [], clock)
+    assert name == "ca.crt" or keys.ca.read_bytes() == before
+
+
+def test_an_authority_has_its_own_key(tmp_path, clock) -> None:
+    keys = pki.ensure(tmp_path, [], clock)
+    keys.ca_key.write_bytes(keys.accounts_key.read_bytes())
+    with pytest.raises(DataLoss, match=r"it is not the key of ca\.crt"):
+        pki.ensure(tmp_path, [], clock)
