@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ class PodTable:
         self.pods: list[Pod | None] = []
         self.rows: npt.NDArray[np.int32] = np.full(1024, ABSENT, np.int32)
         self.asks: npt.NDArray[np.int32] = np.zeros(1024, np.int32)
+        self.priorities: dict[int, int] = {}  # how many pods have each
         self._vacant: list[int] = []
         self._on_row: list[list[int]] = []
 
@@ -38,6 +40,7 @@ class PodTable:
         self.pods[slot] = pod
         self.rows[slot] = row
         self.asks[slot] = ask
+        self.priorities[pod.priority] = self.priorities.get(pod.priority, 0) + 1
         if row != ABSENT:
             self._on_row[row].append(slot)
 
@@ -51,6 +54,8 @@ class PodTable:
         self.pods.extend(pods)
         self.rows[start:end] = rows
         self.asks[start:end] = ask
+        for priority, count in Counter([pod.priority for pod in pods]).items():
+            self.priorities[priority] = self.priorities.get(priority, 0) + count
         slots, on_row = self.slots, self._on_row
         for slot, (pod, row) in enumerate(zip(pods, rows.tolist(), strict=True), start):
             slots[pod.key] = slot
@@ -67,7 +72,14 @@ class PodTable:
         self.pods[slot] = None
         self.rows[slot] = ABSENT
         self._vacant.append(slot)
+        self.priorities[pod.priority] -= 1
+        if not self.priorities[pod.priority]:
+            del self.priorities[pod.priority]
         return pod, row, ask
+
+    def lowest(self) -> int | None:
+        """Return the lowest priority of a pod that is there."""
+        return min(self.priorities, default=None)
 
     def on(self, row: int) -> list[tuple[Pod, int]]:
         """Return the pods on a row with their asks, in no order that means something."""

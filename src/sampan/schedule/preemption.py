@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 
 from sampan.schedule import victims
-from sampan.schedule.arrays import Mask
 from sampan.schedule.plugin import Reach
 from sampan.schedule.pod import Budget, Pod
 from sampan.schedule.snapshot import Snapshot
@@ -49,7 +48,8 @@ class Preemption:
 
         The snapshot is as it was when it returns.
         """
-        if not pod.may_preempt:
+        lowest = self._snapshot.pods.lowest()
+        if not pod.may_preempt or lowest is None or lowest >= pod.priority:
             return None
         key = (standing.ask.number, pod.priority)
         costs = self._known.get(key)
@@ -91,15 +91,16 @@ class NodeCosts:
         if touched is None or (len(touched) and not local):
             self._heap = []
             self._versions = [0] * len(self._snapshot.nodes)
-            self._redo(range(len(self._snapshot.nodes)), self.standing.resolvable())
+            self._redo(range(len(self._snapshot.nodes)))
         else:
-            self._redo(np.unique(touched).tolist(), self.standing.resolvable())
+            self._redo(np.unique(touched).tolist())
         self._seen, self._as_of = touches.position, as_of
 
-    def _redo(self, rows: Iterable[int], resolvable: Mask | None) -> None:
+    def _redo(self, rows: Iterable[int]) -> None:
+        possible = self.standing.possible()
         for row in rows:
             self._versions[row] += 1
-            if resolvable is None or resolvable[row]:
+            if possible[row]:
                 found = victims.on_row(self._snapshot, self.standing, row, self._priority)
                 if found is not None:
                     heapq.heappush(self._heap, (found.cost(), row, self._versions[row]))

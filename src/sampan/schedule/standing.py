@@ -12,6 +12,7 @@ import numpy as np
 from sampan.schedule.arrays import NOWHERE, Floats, Ints, Mask, Rows
 from sampan.schedule.ask import Ask
 from sampan.schedule.plugin import GRAIN, Filter, Normal, Reach, Score, normalised
+from sampan.schedule.plugins.resources_fit import Fit
 from sampan.schedule.profile import Profile
 from sampan.schedule.refusal import Refusal, refusal
 from sampan.schedule.snapshot import Snapshot
@@ -153,13 +154,18 @@ class Standing:
         masks = (rule.passes(nodes) for rule in self.filters)
         return all(mask is None or bool(mask[0]) for mask in masks)
 
-    def resolvable(self) -> Mask | None:
-        """Return which nodes could take the ask if other pods went, [nodes]; None: all."""
-        return (
-            self._open
-            if self.rows is None
-            else self._over_all(np.ones(len(self.rows), np.bool_) if self._open is None else self._open)
-        )
+    def possible(self) -> Mask:
+        """Return which nodes could take the ask if all their pods went, [nodes]."""
+        found = np.ones(len(self.snapshot.nodes), np.bool_)
+        if self.rows is not None:
+            found = self._over_all(np.ones(len(self.rows), np.bool_))
+        if self._open is not None:
+            found = found & self._over_all(self._open)
+        for rule in self.filters:
+            if isinstance(rule, Fit):
+                for number, amount in rule.demand:
+                    found &= self.snapshot.resources.allocatable[number] >= amount
+        return found
 
     def why(self) -> Refusal:
         """Return why it fits nowhere now."""

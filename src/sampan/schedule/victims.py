@@ -1,12 +1,15 @@
 """Victims: which pods of one node must go so that a pod of higher priority fits there.
 
 All pods of lower priority are thought away; if the pod then fits, they are taken back one by one as long as it still fits:
-first those whose budget would be violated, the more important first. Spec: kube-scheduler SelectVictimsOnNode.
+first those whose budget would be violated, the more important first. Spec: kube-scheduler SelectVictimsOnNode. Where only
+amounts are in the way and no budget is concerned, a cheaper set is looked for besides, as that way of choosing misses some.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, combinations
+from math import comb
 from typing import NamedTuple
 
 from sampan.schedule.ask import Ask
@@ -18,6 +21,9 @@ from sampan.schedule.standing import Standing
 
 _LIFT = 1 << 31
 """Added to each priority of a sum, so that of negative ones fewer are better too. Spec: pickOneNodeForPreemption."""
+
+_MOST_WAYS = 400
+"""Sets of victims that are looked at on a node."""
 
 Cost = tuple[int, int, int, int, float]
 """(violations, highest priority, sum of priorities, victims, minus the start of the first of the highest): less is better."""
@@ -47,8 +53,13 @@ def on_row(snapshot: Snapshot, standing: Standing, row: int, priority: int) -> V
     lower.sort(key=_importance)
     violating, rest = _by_budget(lower, snapshot.budgets)
     order = [*violating, *rest]
-    amounts_only = all(rule.reach is Reach.FIXED or isinstance(rule, Fit) for rule in standing.filters)
-    gone = _by_amounts(snapshot, standing, row, order) if amounts_only else _by_trial(snapshot, standing, row, order)
+    if all(rule.reach is Reach.FIXED or isinstance(rule, Fit) for rule in standing.filters):
+        needs = _needs(snapshot, standing, row)
+        gone = _by_amounts(needs, order)
+        if gone and not any(covers(budget, pod) for budget in snapshot.budgets for pod, _ in lower):
+            gone = _cheaper(needs, lower, gone)
+    else:
+        gone = _by_trial(snapshot, standing, row, order)
     if not gone:
         return None
     keys = {pod.key for pod, _ in violating}
@@ -77,11 +88,16 @@ def _by_budget(pods: Sequence[Placed], budgets: Sequence[Budget]) -> tuple[list[
     return violating, rest
 
 
-def _by_amounts(snapshot: Snapshot, standing: Standing, row: int, order: Sequence[Placed]) -> list[Pod]:
-    """Choose by arithmetic alone: only resources are in the way."""
+def _needs(snapshot: Snapshot, standing: Standing, row: int) -> dict[int, int]:
+    """Return how much must come free of each resource that the ask takes; negative where there is more than enough."""
     free = snapshot.resources.free
     asked = [(number, amount) for rule in standing.filters if isinstance(rule, Fit) for number, amount in rule.demand]
-    spare = {number: int(free[number][row]) - amount for number, amount in asked}
+    return {number: amount - int(free[number][row]) for number, amount in asked}
+
+
+def _by_amounts(needs: Mapping[int, int], order: Sequence[Placed]) -> list[Pod]:
+    """Choose by arithmetic alone: only resources are in the way."""
+    spare = {number: -need for number, need in needs.items()}
     for _, ask in order:
         for number in spare:
             spare[number] += ask.amounts.get(number, 0)
@@ -95,6 +111,35 @@ def _by_amounts(snapshot: Snapshot, standing: Standing, row: int, order: Sequenc
         else:
             gone.append(pod)
     return gone
+
+
+def _cheaper(needs: Mapping[int, int], lower: Sequence[Placed], gone: list[Pod]) -> list[Pod]:
+    """Return the pods that cost least of all that free enough; `gone` when there are too many ways to look at.
+
+    No way has a lower highest priority than `gone` has: those who are in it at the top could not be spared.
+    """
+    highest = max(pod.priority for pod in gone)
+    among = [placed for placed in lower if placed[0].priority <= highest]
+    short = [(number, need) for number, need in needs.items() if need > 0]
+    tried = 0
+    for size in range(max(_at_least(among, number, need) for number, need in short), len(gone) + 1):
+        tried += comb(len(among), size)
+        if tried > _MOST_WAYS:
+            return gone
+        ways = [
+            [pod for pod, _ in way]
+            for way in combinations(among, size)
+            if all(sum(ask.amounts.get(number, 0) for _, ask in way) >= need for number, need in short)
+        ]
+        if ways:
+            return min(ways, key=lambda pods: (Victims(tuple(pods), 0).cost(), [pod.key for pod in pods]))
+    return gone
+
+
+def _at_least(among: Sequence[Placed], number: int, need: int) -> int:
+    """Return how many pods must go at least so that as much comes free of a resource."""
+    largest = sorted((ask.amounts.get(number, 0) for _, ask in among), reverse=True)
+    return next(count for count, freed in enumerate(accumulate(largest), 1) if freed >= need)
 
 
 def _by_trial(snapshot: Snapshot, standing: Standing, row: int, order: Sequence[Placed]) -> list[Pod]:
