@@ -160,7 +160,7 @@ class _Turn:
             parts = Parts(amounts, self._set_apart(row, one.role), self._lendable(row, one))
             total = parts.total()
             if not self._is_enough(total):
-                if not parts.reserved and not parts.revocable:
+                if row not in self._revocable:  # which not all frameworks of a role may have
                     refused.add(one.role)
                 if needy is None and one.role not in self._closed and not self._is_enough(most):
                     self._closed.add(one.role)

@@ -81,6 +81,7 @@ def finish(state: State, key: str) -> None:
         return
     if key in state.snapshot.pods:
         state.snapshot.remove(key)
+    task.subscription.tasks -= 1
     task.subscription.lose(task.parts.total(), task.parts.bare)
     for role, amounts in task.parts.reserved:
         state.reservations.use(task.node, role, minus(state.dimensions.zero, amounts))
@@ -199,6 +200,7 @@ class _Pool:
             self._revocable = minus(self._revocable, parts.revocable)
             holding = state.revocable[self.node]
             holding.used = plus(holding.used, parts.revocable)
+        self._subscription.tasks += 1
         self._subscription.gain(parts.total(), parts.bare)
 
     def _reserve(self, reserve: Reserve) -> Refused | None:

@@ -34,10 +34,10 @@ class Framework(msgspec.Struct, frozen=True):
 class Subscription:
     """One framework in one role. `held`: what it has, offers that are out among it; `bare`: of that, what quotas count.
 
-    One that is not `active` any more lasts as long as it has tasks.
+    One that is not `active` any more lasts as long as it has `tasks`.
     """
 
-    __slots__ = ("active", "bare", "framework", "held", "number", "role", "suppressed")
+    __slots__ = ("active", "bare", "framework", "held", "number", "role", "suppressed", "tasks")
 
     def __init__(self, number: int, framework: Framework, role: str, zero: Vector) -> None:
         self.number = number
@@ -45,6 +45,7 @@ class Subscription:
         self.role = role
         self.held = zero
         self.bare = zero
+        self.tasks = 0
         self.active = True
         self.suppressed = False
 

@@ -143,8 +143,8 @@ class State:
         self.forget_idle(one)
 
     def forget_idle(self, one: Subscription) -> None:
-        """Forget a subscription that is over and has nothing any more."""
-        if not one.active and not any(one.held):
+        """Forget a subscription that is over and has no tasks any more."""
+        if not one.active and not one.tasks:
             del self._by_key[one.framework.id, one.role]
             self.subscriptions[one.number] = None
 
