@@ -236,10 +236,17 @@ def _safe(url: str) -> bool:
 
 def _fetcher(authority_pem: str) -> Fetch:
     def fetch(url: str) -> bytes:
-        from urllib.request import HTTPSHandler, ProxyHandler, build_opener  # costs 20 ms; few need it
+        # costs 20 ms; few need it
+        from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, build_opener
+
+        class Stay(HTTPRedirectHandler):
+            """A redirect could lead away from https: it is an error."""
+
+            def redirect_request(self, *_: Any) -> None:
+                return None
 
         context = ssl.create_default_context(cadata=authority_pem or None)
-        opener = build_opener(ProxyHandler({}), HTTPSHandler(context=context))
+        opener = build_opener(ProxyHandler({}), HTTPSHandler(context=context), Stay)
         with opener.open(url, timeout=_FETCH_S) as answer:
             body: bytes = answer.read(_MOST_BYTES + 1)
         if len(body) > _MOST_BYTES:

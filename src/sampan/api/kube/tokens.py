@@ -30,6 +30,8 @@ SHORTEST_S, LONGEST_S = 600, 365 * 24 * 3600
 _ALGORITHM = "ES256"
 _LEEWAY_S = 60
 """For how long after its deletion is due an object still stands: what tears it down may need its token."""
+_SKEW_S = 60
+"""By how much the clock may have been set back, or another server's be ahead, since a token was made."""
 _PREFIX = "system:serviceaccount:"
 _BOUND = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}
 
@@ -180,7 +182,7 @@ class AccountTokens:
         except jwt.PyJWTError as error:
             raise status.unauthorized() from error
         now = self._clock.now_ns() / 1e9
-        if not claims["nbf"] <= now < claims["exp"]:
+        if not claims["nbf"] - _SKEW_S <= now < claims["exp"]:
             raise status.unauthorized()
         return claims
 

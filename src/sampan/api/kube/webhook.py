@@ -123,8 +123,12 @@ async def endpoint(config: Object, resolve: Resolve) -> Endpoint:
         host, port = await resolve(text(service, "namespace"), text(service, "name"), asked)
         name = f"{text(service, 'name')}.{text(service, 'namespace')}.svc"
         return Endpoint(host, port, name, text(service, "path") or "/", f"{name}:{asked}", ca)
-    url = urlsplit(text(config, "url"))
+    try:
+        url = urlsplit(text(config, "url"))
+        port = url.port or 443
+    except ValueError as error:
+        raise Unavailable(f"the webhook's URL {text(config, 'url')!r} is none: {error}") from None
     if url.scheme != "https":
         raise Unavailable(f"the webhook's URL {text(config, 'url')!r} is not https")
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    return Endpoint(url.hostname or "", url.port or 443, url.hostname or "", path, url.netloc, ca)
+    return Endpoint(url.hostname or "", port, url.hostname or "", path, url.netloc, ca)

@@ -186,3 +186,11 @@ async def test_a_full_disk_is_counted_too() -> None:
     lines.write(b"y")
     await lines.close()
     assert lines.dropped == 2
+
+
+def test_an_answer_without_a_body_has_none_to_tell() -> None:
+    request = Request("GET", "/apis/apps/v1/namespaces/a/deployments/d/scale")
+    attempt = Attempt(X, "get", "apps", "v1", "deployments", "scale", "a")
+    [event] = told(request, attempt, Response(304))
+    assert event["responseStatus"]["code"] == 304
+    assert "responseObject" not in event

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import jwt
 import pytest
@@ -161,3 +163,24 @@ async def test_a_site_of_another_issuer_is_not_believed(tokens, site) -> None:
 def test_a_configuration_that_is_none_is_refused(old: str, new: str) -> None:
     with pytest.raises(InvalidArgument):
         oidc.parse(CONFIGURATION.replace(old, new).encode())
+
+
+def test_a_redirect_is_not_followed() -> None:
+    """It could lead from https to where anybody can answer."""
+
+    class Away(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(302)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    asked: list[str] = []
+    with HTTPServer(("127.0.0.1", 0), Away) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        with pytest.raises(OSError, match="302"):
+            oidc._fetcher("")(f"http://127.0.0.1:{server.server_port}/keys")
+    assert asked == ["/keys"]

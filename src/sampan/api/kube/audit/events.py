@@ -63,7 +63,7 @@ def _objects(served: Served, level: Level, *, slim: bool) -> dict[str, Any]:
     if level >= Level.REQUEST and request.body:
         told["requestObject"] = _body(request)
     is_json = response.content_type.startswith("application/json") and not response.stream
-    if level >= Level.REQUEST_RESPONSE and is_json:
+    if level >= Level.REQUEST_RESPONSE and is_json and response.body:
         told["responseObject"] = msgspec.json.decode(response.body)
     if slim:
         for obj in told.values():
