@@ -45,10 +45,13 @@ def free_port() -> int:
 
 
 class ControlPlane:
-    """One control process and its clients. `restart` keeps its data."""
+    """One control process and its clients. `restart` keeps its data. `scheduler`: it schedules pods, which most tests mind."""
 
-    def __init__(self, home: Path, *, store: str = "", policies: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self, home: Path, *, store: str = "", policies: tuple[Path, ...] = (), scheduler: bool = False
+    ) -> None:
         self.home = home
+        self.scheduler = scheduler
         self.store = store
         self.policies = policies
         self.port, self.plain = free_port(), free_port()
@@ -65,6 +68,7 @@ class ControlPlane:
         argv = [sys.executable, "-m", "sampan.cmd.control", "--data-root", str(self.home / "data")]
         argv += ["--listen", f"127.0.0.1:{self.port}", "--plain-listen", f"127.0.0.1:{self.plain}"]
         argv += ["--store", self.store] if self.store else []
+        argv += [] if self.scheduler else ["--no-scheduler"]
         argv += [word for folder in self.policies for word in ("--policies", str(folder))]
         with self.log.open("ab") as log:
             env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
@@ -193,9 +197,9 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def control_plane(home: Path, *, store: str = "") -> Iterator[ControlPlane]:
+def control_plane(home: Path, *, store: str = "", scheduler: bool = False) -> Iterator[ControlPlane]:
     """`store`: the address of an etcd; "" for files."""
-    plane = ControlPlane(home, store=store)
+    plane = ControlPlane(home, store=store, scheduler=scheduler)
     try:
         plane.start()
         yield plane

@@ -100,16 +100,22 @@ class Informer:
             delay_s = min(_LAST_DELAY_S, delay_s * 2)
 
     async def _list(self) -> str:
-        found = await self._client.list(self.ref, **self._query)
         before = self._objects
         self._objects = {}
         again = self._synced.is_set()
-        for obj in found.items:
-            self._put(obj, before.pop(_key(obj), None), again=again)
+        version = ""
+        try:
+            async for page in self._client.pages(self.ref, **self._query):
+                version = page.resource_version
+                for obj in page.items:
+                    self._put(obj, before.pop(_key(obj), None), again=again)
+        except BaseException:
+            self._objects = before | self._objects  # what was not read again is as it was
+            raise
         for gone in before.values():
             self._tell(gone, None)
         self._synced.set()
-        return found.resource_version
+        return version
 
     async def _follow(self, version: str) -> str:
         """Take in changes after a version until the watch ends; returns the last version seen."""
@@ -125,7 +131,8 @@ class Informer:
         """Take in a state; `again`: it is told even where it is the one that is known, as some may have been missed."""
         kept = self._keep(obj)
         if kept is None:
-            if self._objects.pop(_key(obj), None) is not None:
+            self._objects.pop(_key(obj), None)
+            if old is not None:
                 self._tell(old, None)
             return
         self._objects[_key(obj)] = kept

@@ -46,6 +46,10 @@ class Client(Protocol):
         """Return all objects, of one namespace or of all, read in pages of one snapshot."""
         ...
 
+    def pages(self, ref: Ref, namespace: str = "", **query: str) -> AsyncIterator[Listed]:
+        """Yield the same page by page, for many objects of which little is kept."""
+        ...
+
     def watch(
         self, ref: Ref, resource_version: str, namespace: str = "", *, slim: bool = False, **query: str
     ) -> AsyncIterator[Watched]:

@@ -26,9 +26,6 @@ from sampan.api.http.files import TlsFiles
 from sampan.api.http.tls import make_context
 from sampan.api.kube.access import Authorizer
 from sampan.api.kube.admission import Chain, Plugin
-from sampan.api.kube.api import Observer
-from sampan.api.kube.audit import policy as audit_policy
-from sampan.api.kube.audit.events import Audit
 from sampan.api.kube.audit.log import LineFile
 from sampan.api.kube.authn import Authentication, StaticTokens, TokenSource
 from sampan.api.kube.authz import MASTERS, AnyOf, Rbac
@@ -68,7 +65,7 @@ from sampan.base import log
 from sampan.base.clock import Clock, SystemClock
 from sampan.base.errors import Conflict, InvalidArgument, SampanError, Unavailable
 from sampan.base.ids import random_uid
-from sampan.cmd import bootstrap_objects, dynamic, pki
+from sampan.cmd import access_files, bootstrap_objects, dynamic, pki
 from sampan.cmd.advertised import advertised
 from sampan.cmd.controllers import Controllers
 from sampan.cmd.process_figures import process_figures
@@ -92,6 +89,7 @@ class ControlSettings(msgspec.Struct, frozen=True):
     """`listen`: HOST:PORT of the API over TLS. `plain`: the same without TLS, on loopback only; "" for none.
 
     `store`: an etcd's address; "" for files in the data root. `policies`: folders of policies in Python besides the own one.
+    `scheduler`: whether this process schedules pods; another one may do it.
     """
 
     data_root: Path
@@ -100,6 +98,7 @@ class ControlSettings(msgspec.Struct, frozen=True):
     log_level: str = "info"
     store: str = ""
     policies: tuple[Path, ...] = ()
+    scheduler: bool = True
 
     @property
     def directory(self) -> Path:
@@ -162,10 +161,10 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     )
     await definitions.start()
     tokens = AccountTokens(keys.accounts_key.read_bytes(), records, served, clock, randomness.uid)
-    static, kept = StaticTokens(_static_tokens(settings.directory)), SecretTokens(tokens)
+    static, kept = StaticTokens(access_files.static_tokens(settings.directory)), SecretTokens(tokens)
     sources: list[TokenSource] = [tokens, static, kept, BootstrapTokens(records)]
     authentication = Authentication(
-        [*sources, *_providers(settings.directory, clock)], authorizer, clock, tokens.audiences
+        [*sources, *access_files.providers(settings.directory, clock)], authorizer, clock, tokens.audiences
     )
     matcher = Matcher(served, views["namespaces"], records)
     policies = PythonPolicies([settings.directory / "policies", *settings.policies], matcher, clock)
@@ -179,7 +178,7 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
             RbacEscalation(roles, authorizer, records),
         ]
     )
-    audit, observers = _audit(settings.directory, clock, randomness.uid)
+    audit, observers = access_files.audit(settings.directory, clock, randomness.uid)
     server = build(
         records,
         served,
@@ -197,7 +196,7 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     admin = LocalClient(server.api, User("system:apiserver", groups=(MASTERS,)), "sampan")
     await bootstrap_objects.ensure(admin, _place(settings, keys), clock.now_ns() // 10**9)
     customs.start(LocalClient(server.api, User("system:apiserver", groups=(MASTERS,)), "custom-resources"))
-    own = Controllers(server, served, keys, clock, quotas, kept)
+    own = Controllers(server, served, keys, clock, quotas, kept, scheduler=settings.scheduler)
     # with files no other process can be on the store: who leads need not be asked
     controllers = [own.elected(randomness.uid())] if settings.store else own.make()
     for controller in controllers:
@@ -285,42 +284,6 @@ def _suffix() -> str:
     return "".join(letters)
 
 
-def _audit(directory: Path, clock: Clock, new_id: Callable[[], str]) -> tuple[LineFile | None, list[Observer]]:
-    """Return the audit log and what writes to it, where there is a policy that says what."""
-    try:
-        policy = audit_policy.parse((directory / "audit-policy.yaml").read_bytes())
-    except FileNotFoundError:
-        return None, []
-    lines = LineFile(directory / "audit.log")
-    return lines, [Audit(policy, lines.write, clock, new_id)]
-
-
-def _providers(directory: Path, clock: Clock) -> list[TokenSource]:
-    """Return the OpenID Connect providers in `authentication.yaml`, where there is one."""
-    try:
-        text = (directory / "authentication.yaml").read_bytes()
-    except FileNotFoundError:
-        return []
-    from sampan.api.kube import oidc
-
-    return [oidc.OidcTokens(provider, clock) for provider in oidc.parse(text)]
-
-
-def _static_tokens(directory: Path) -> dict[str, User]:
-    """Return the tokens in `tokens.csv`: token,user,uid,"group,group". Spec: Kubernetes static token file."""
-    import csv
-
-    try:
-        with (directory / "tokens.csv").open(newline="") as source:
-            rows = [row for row in csv.reader(source) if len(row) >= 3]
-    except FileNotFoundError:
-        return {}
-    return {
-        row[0]: User(row[1], row[2], tuple(part for part in (row[3] if len(row) > 3 else "").split(",") if part))
-        for row in rows
-    }
-
-
 # --- the process ------------------------------------------------------------------------------------------------------
 
 
@@ -333,6 +296,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--log-level", default="info")
     parser.add_argument("--store", default="", metavar="URL", help="etcd://HOST:PORT[,HOST:PORT] instead of files")
     parser.add_argument("--policies", action="append", default=[], metavar="DIR", help="a folder of policies in Python")
+    parser.add_argument("--no-scheduler", action="store_true", help="schedule no pods: another process does")
     words = parser.parse_args(argv)
     settings = ControlSettings(
         Path(words.data_root),
@@ -341,6 +305,7 @@ def main(argv: list[str]) -> int:
         words.log_level,
         words.store,
         tuple(map(Path, words.policies)),
+        scheduler=not words.no_scheduler,
     )
     log.setup(settings.log_level)
     # young objects die young: most collections of a server that decodes JSON find nothing

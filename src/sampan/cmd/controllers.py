@@ -37,6 +37,7 @@ from sampan.control.ttl import TtlAfterFinished
 from sampan.kube import rfc3339
 
 _MANAGER = User("system:kube-controller-manager", groups=("system:authenticated",))
+_SCHEDULER = User("system:kube-scheduler", groups=("system:authenticated",))
 _SERVER = User("system:apiserver", groups=(MASTERS,))
 _LEASE, _NAMESPACE = "kube-controller-manager", "kube-system"
 
@@ -51,8 +52,18 @@ class Controllers:
     """Makes them; once, or again each time this process begins to lead."""
 
     def __init__(
-        self, server: ApiServer, served: Registry, keys: Pki, clock: Clock, quotas: Quotas, tokens: SecretTokens
+        self,
+        server: ApiServer,
+        served: Registry,
+        keys: Pki,
+        clock: Clock,
+        quotas: Quotas,
+        tokens: SecretTokens,
+        *,
+        scheduler: bool,
     ) -> None:
+        """`scheduler`: whether pods are scheduled here; a process of its own may do it."""
+        self._scheduler = scheduler
         self._tokens = tokens
         self._server, self._served, self._keys, self._clock, self._quotas = server, served, keys, clock, quotas
         self._refresh: Sequence[Callable[[], None]] = ()
@@ -95,7 +106,14 @@ class Controllers:
             IpAddresses(own),
             FlowSchemas(own, self._now),
             services,
+            *([self._pod_scheduler()] if self._scheduler else []),
         ]
+
+    def _pod_scheduler(self) -> Controller:
+        from sampan.control.scheduler import PodScheduler  # numpy: 0.1 s, for those who want it
+
+        client = LocalClient(self._server.api, _SCHEDULER, "kube-scheduler")
+        return PodScheduler(client, self._clock, socket.gethostname())
 
     def _client(self, name: str) -> LocalClient:
         return LocalClient(self._server.api, account(name), name, reader=_MANAGER)

@@ -15,6 +15,7 @@ _VERBS = {
     "kubeconfig": "kubeconfig:main",
     "policy": "policy:main",
     "rotate-keys": "sealing:main",
+    "sim": "sim:main",
 }
 """Verb -> module and function in this package; each takes the words after the verb and returns the exit code."""
 

@@ -35,13 +35,20 @@ class LocalClient:
 
     async def list(self, ref: Ref, namespace: str = "", **query: str) -> Listed:
         items: list[Object] = []
+        version = ""
+        async for page in self.pages(ref, namespace, **query):
+            items += page.items
+            version = page.resource_version
+        return Listed(items, version)
+
+    async def pages(self, ref: Ref, namespace: str = "", **query: str) -> AsyncIterator[Listed]:
         more: dict[str, str] = {}
         while True:
             asked = {**query, "limit": PAGE, **more}
             page = await self._call("GET", ref.path(namespace), asked, user=self._reader)
-            items += page["items"]
+            yield Listed(page["items"], page["metadata"]["resourceVersion"])
             if not (token := page["metadata"].get("continue")):
-                return Listed(items, page["metadata"]["resourceVersion"])
+                return
             more = {"continue": token}
 
     async def watch(

@@ -1,0 +1,161 @@
+"""The scheduler in the cluster: pods without a node get one, by the core in `schedule`; in kube-scheduler's words.
+
+One loop takes pods from the queue, places them on the snapshot, and leaves it to workers to tell the API. What the API does
+not take is forgotten and has another turn. Spec: kube-scheduler; "Pod Priority and Preemption", "Pod Scheduling Readiness".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from sampan.base import log
+from sampan.base.clock import Clock
+from sampan.client.port import Client
+from sampan.control.scheduling import texts
+from sampan.control.scheduling.answers import Answers
+from sampan.control.scheduling.binding import Binding
+from sampan.control.scheduling.cluster import Cluster
+from sampan.control.scheduling.events import Events
+from sampan.control.scheduling.following import Following
+from sampan.control.scheduling.reports import Reports
+from sampan.control.scheduling.room import Room
+from sampan.schedule.place import Outcome, Scheduler
+from sampan.schedule.pod import Pod
+from sampan.schedule.preemption import Eviction
+from sampan.schedule.profile import DEFAULT, Profile
+
+_AT_ONCE = 128
+"""Pods in a turn: the loop is the API server's too, and a turn is work without a pause."""
+_AHEAD = 1024
+"""Placed pods whose binding is still under way; no more are placed before some are bound."""
+_FLUSH_S = 300.0
+"""After this time all that did not fit are tried again, whatever was told."""
+
+_log = log.get("scheduler")
+
+
+class PodScheduler:
+    """`client` reads and writes; `events` may be the same one. `host` names this instance in events."""
+
+    name = "scheduler"
+
+    def __init__(self, client: Client, clock: Clock, host: str, profile: Profile = DEFAULT) -> None:
+        self._clock = clock
+        self._cluster = Cluster()
+        self._following = Following(client, self._cluster)
+        self._core = Scheduler(self._cluster.snapshot, profile)
+        answers = Answers(client, clock)
+        self._events = Events(client, clock, host)
+        self._reports = Reports(self._cluster, self._core, answers, self._events, clock)
+        self._binding = Binding(self._cluster, answers, self._events, self._reports)
+        self._room = Room(self._cluster, answers, self._events, self._binding)
+        self._stirred = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._cluster.stir = self._stirred.set
+        self._cluster.gone = self._gone
+        self._binding.freed = self._stirred.set
+
+    async def start(self) -> None:
+        self._events.start()
+        self._reports.start()
+        self._binding.start()
+        self._room.start()
+        self._task = asyncio.create_task(self._run(), name=self.name)
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        for part in (self._following, self._room, self._binding, self._reports, self._events):
+            await part.close()
+
+    def _gone(self, key: str) -> None:
+        self._reports.forget(key)
+        self._room.gone(key)
+
+    async def _run(self) -> None:
+        await self._following.start()
+        _log.info("schedules: %d nodes, %d pods", len(self._cluster.snapshot.nodes), len(self._cluster.known))
+        flushed_s = self._clock.monotonic_s()
+        while True:
+            now_s = self._clock.monotonic_s()
+            if self._cluster.moved or now_s - flushed_s > _FLUSH_S:
+                self._cluster.moved = False
+                flushed_s = now_s
+                self._cluster.queue.wake(now_s)
+            next_s = self._cluster.queue.tick(now_s)
+            self._stirred.clear()
+            pods = self._cluster.queue.take(_AT_ONCE) if self._binding.under_way < _AHEAD else []
+            if pods:
+                try:
+                    self._turn(pods)
+                except Exception:
+                    _log.exception("a turn failed by a defect of ours; its pods are tried again")
+                    for pod in pods:
+                        self._later(pod)
+                await asyncio.sleep(0)
+                continue
+            wait_s = _FLUSH_S if next_s is None else max(0.0, next_s - now_s)
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._stirred.wait()
+            except TimeoutError:
+                pass
+
+    # --- a turn
+
+    def _turn(self, pods: Sequence[Pod]) -> None:
+        ready = [pod for pod in map(self._complete, pods) if pod is not None]
+        outcome = self._core.place(ready)
+        evictions: dict[str, list[Eviction]] = {}
+        for eviction in outcome.evictions:
+            evictions.setdefault(eviction.by, []).append(eviction)
+        for pod in ready:
+            self._settle(pod, outcome, evictions)
+
+    def _complete(self, pod: Pod) -> Pod | None:
+        """Return a pod with its volumes, and without the right to evict where its victims are about to end; None: not now."""
+        seen = self._cluster.known.get(pod.key)
+        if seen is None or seen.node:
+            return None
+        if seen.claims:
+            wanted = self._cluster.volumes.wanted(pod.shape, seen.claims)
+            if wanted.fault:
+                self._reports.unfit(pod, texts.fault(len(self._cluster.snapshot.nodes), wanted.fault))
+                self._later(pod)
+                return None
+            pod = msgspec.structs.replace(pod, shape=wanted.shape)
+        if seen.nominated and self._room.making(pod, seen.nominated):
+            return msgspec.structs.replace(pod, may_preempt=False)
+        return pod
+
+    def _settle(self, pod: Pod, outcome: Outcome, evictions: dict[str, list[Eviction]]) -> None:
+        """Carry out what was decided of a pod."""
+        node = outcome.placements.get(pod.key)
+        victims = evictions.get(pod.key, ())
+        if node is not None and victims:
+            self._cluster.assumed[pod.key] = node
+            self._reports.making_room(pod, node, [one.pod for one in victims])
+            self._room.make(pod, node, victims)
+        elif node is not None:
+            self._cluster.assumed[pod.key] = node
+            self._binding.bind(pod, node)
+            if self._reports.wait_for_others:
+                self._cluster.moved = True
+        elif (refusal := outcome.reasons.get(pod.key)) is not None:
+            self._reports.refuse(pod, refusal)
+            self._later(pod)
+        else:
+            self._cluster.queue.add(self._known(pod))  # placed, then evicted within the turn
+
+    def _later(self, pod: Pod) -> None:
+        if pod.key in self._cluster.known:
+            self._cluster.queue.park(self._known(pod), self._clock.monotonic_s())
+
+    def _known(self, pod: Pod) -> Pod:
+        """Return a pod as it is told, without what was added for a turn."""
+        seen = self._cluster.known.get(pod.key)
+        return pod if seen is None else seen.pod

@@ -1,0 +1,80 @@
+"""Answers: what the scheduler writes of a pod: its binding, that it does not fit, that others make room for it. By the API.
+
+Spec: core/v1 Binding; pod conditions PodScheduled, DisruptionTarget; kube-scheduler's PrepareCandidate.
+"""
+
+from __future__ import annotations
+
+from sampan.base.clock import Clock
+from sampan.client.port import Client
+from sampan.control.controller import PODS
+from sampan.control.scheduling.following import CLAIMS
+from sampan.control.scheduling.pods import SCHEDULER
+from sampan.control.scheduling.volumes import SELECTED_NODE
+from sampan.kube import rfc3339
+from sampan.kube.object import Object
+from sampan.kube.status import ApiError
+
+_MERGE = "application/merge-patch+json"
+_STRATEGIC = "application/strategic-merge-patch+json"
+
+
+class Answers:
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+
+    async def bind(self, key: str, uid: str, node: str) -> None:
+        """Give a pod its node.
+
+        Raises:
+            ApiError: 404, it is gone; 409, it has another one, or is another pod.
+        """
+        namespace, _, name = key.partition("/")
+        meta: Object = {"name": name, "namespace": namespace}
+        if uid:
+            meta["uid"] = uid
+        binding = {"apiVersion": "v1", "kind": "Binding", "metadata": meta, "target": {"kind": "Node", "name": node}}
+        await self._client.create(PODS, binding, subresource="binding", name=name)
+
+    async def select_node(self, namespace: str, claims: tuple[str, ...], node: str) -> None:
+        """Tell whoever provisions volumes for which node claims wait."""
+        noted = {"metadata": {"annotations": {SELECTED_NODE: node}}}
+        for name in claims:
+            await self._client.patch(CLAIMS, namespace, name, noted, media=_MERGE)
+
+    async def unschedulable(self, key: str, message: str) -> None:
+        """Say in a pod's status that it does not fit."""
+        now = rfc3339.render(self._clock.now_ns() // 10**9)
+        told = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+        await self._status(key, {"conditions": [{**told, "lastProbeTime": None, "lastTransitionTime": now}]})
+
+    async def nominate(self, key: str, node: str) -> None:
+        """Say in a pod's status for which node others make room; "": for none."""
+        await self._status(key, {"nominatedNodeName": node or None})
+
+    async def evict(self, key: str, uid: str) -> None:
+        """Delete a pod for one of higher priority, its status saying so. One that is gone is no error.
+
+        Raises:
+            ApiError
+        """
+        namespace, _, name = key.partition("/")
+        now = rfc3339.render(self._clock.now_ns() // 10**9)
+        target = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "PreemptionByScheduler",
+            "message": f"{SCHEDULER}: preempting to accommodate a higher priority pod",
+            "lastTransitionTime": now,
+        }
+        try:
+            await self._status(key, {"conditions": [target]})
+            await self._client.delete(PODS, namespace, name, {"preconditions": {"uid": uid}} if uid else None)
+        except ApiError as error:
+            if error.code not in (404, 409):
+                raise
+
+    async def _status(self, key: str, status: Object) -> None:
+        namespace, _, name = key.partition("/")
+        await self._client.patch(PODS, namespace, name, {"status": status}, media=_STRATEGIC, subresource="status")

@@ -1,0 +1,114 @@
+"""Binding: what was placed is told to the API, many at a time; what the API does not take has another turn.
+
+A placement is checked again just before it is told: the cluster may have changed since.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from sampan.base import log
+from sampan.base.errors import SampanError
+from sampan.control.scheduling.answers import Answers
+from sampan.control.scheduling.cluster import Cluster
+from sampan.control.scheduling.events import Events
+from sampan.control.scheduling.reports import Reports
+from sampan.kube.status import ApiError
+from sampan.schedule.pod import Pod
+
+_WORKERS = 32
+
+_log = log.get("scheduler")
+
+
+class Binding:
+    """`freed` is called when a binding has ended, well or not."""
+
+    def __init__(self, cluster: Cluster, answers: Answers, events: Events, reports: Reports) -> None:
+        self._cluster = cluster
+        self._answers = answers
+        self._events = events
+        self._reports = reports
+        self._waiting: deque[tuple[Pod, str]] = deque()
+        self._wake = asyncio.Event()
+        self._busy = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self.freed: Callable[[], None] = lambda: None
+
+    @property
+    def under_way(self) -> int:
+        return len(self._waiting) + self._busy
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._work(), name=f"binding {number}") for number in range(_WORKERS)]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def bind(self, pod: Pod, node: str) -> None:
+        """Bind a pod that is assumed on a node; returns at once."""
+        self._waiting.append((pod, node))
+        self._wake.set()
+
+    async def _work(self) -> None:
+        while True:
+            while not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+            pod, node = self._waiting.popleft()
+            self._busy += 1
+            try:
+                await self._bind(pod, node)
+            except SampanError as error:
+                _log.info("%s was not bound to %s: %s", pod.key, node, error)
+                self._failed(pod, node, error)
+            except Exception:
+                _log.exception("binding %s failed by a defect of ours", pod.key)
+                self._again(pod)
+            finally:
+                self._busy -= 1
+                self.freed()
+
+    async def _bind(self, pod: Pod, node: str) -> None:
+        cluster = self._cluster
+        seen = cluster.known.get(pod.key)
+        if seen is None or cluster.assumed.get(pod.key) != node:
+            return  # gone, or placed otherwise meanwhile
+        if not self._still_fits(pod, node):
+            self._again(pod)
+            return
+        if seen.claims:
+            waiting = cluster.volumes.wanted(pod.shape, seen.claims).to_select
+            if waiting:
+                await self._answers.select_node(pod.shape.namespace, waiting, node)
+                self._again(pod)
+                return
+        await self._answers.bind(pod.key, seen.uid, node)
+        self._reports.placed(pod.key)
+        cluster.queue.discard(pod.key)
+        note = f"Successfully assigned {pod.key} to {node}"
+        self._events.say(pod.key, seen.uid, "Scheduled", note, action="Binding")
+
+    def _still_fits(self, pod: Pod, node: str) -> bool:
+        """Return whether the node is there and nobody else has taken what the pod needs of it."""
+        snapshot = self._cluster.snapshot
+        row = snapshot.rows.get(node)
+        if row is None or pod.key not in snapshot.pods:
+            return False
+        return all(snapshot.resources.free[number][row] >= 0 for number, _ in snapshot.ask(pod.shape).demand)
+
+    def _failed(self, pod: Pod, node: str, error: SampanError) -> None:
+        if not (isinstance(error, ApiError) and error.code == 404):
+            self._reports.unfit(pod, f'binding rejected: running Bind plugin "DefaultBinder": {error}')
+        self._again(pod)
+
+    def _again(self, pod: Pod) -> None:
+        """Forget where a pod was placed, and give it another turn unless it is gone or placed by others."""
+        self._cluster.forget(pod.key)
+        seen = self._cluster.known.get(pod.key)
+        if seen is not None and not seen.node and not seen.deleting:
+            self._reports.park(seen.pod)

@@ -1,0 +1,189 @@
+"""Cluster: the snapshot and the queue, kept up with what is told of the cluster, and what was thought ahead of it.
+
+A pod that was placed is on the snapshot at once (assumed) and confirmed when its binding is told. Victims of a preemption are
+thought away from the snapshot at once (leaving), though they run until they have ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from sampan.control.scheduling.pods import Seen
+from sampan.control.scheduling.volumes import Claim, StorageClass, Volume, Volumes
+from sampan.schedule.node import Node
+from sampan.schedule.pod import Budget, Pod
+from sampan.schedule.queue import Queue
+from sampan.schedule.shape import Amounts
+from sampan.schedule.snapshot import Snapshot
+
+
+class Cluster:
+    """`moved`: something happened that may help pods that did not fit. `stir` is called when there may be work."""
+
+    def __init__(self) -> None:
+        self.snapshot = Snapshot()
+        self.queue = Queue()
+        self.volumes = Volumes()
+        self.known: dict[str, Seen] = {}
+        self.assumed: dict[str, str] = {}  # pod -> node
+        self.leaving: set[str] = set()
+        self.moved = False
+        self.stir: Callable[[], None] = _nothing
+        self.gone: Callable[[str], None] = _ignored
+        """Called with the key of a pod that takes nothing any more."""
+        self._nodes: dict[str, Node] = {}
+        self._limits: dict[str, Amounts] = {}
+        self._budgets: dict[tuple[str, str], Budget] = {}
+        self._claimants: dict[tuple[str, str], set[str]] = {}  # claim -> pods
+
+    # --- pods
+
+    def pod(self, old: Seen | None, new: Seen | None) -> None:
+        """Take in a change of a pod."""
+        if old is not None and (new is None or new.uid != old.uid):
+            self._end(old)
+        if new is None:
+            return
+        key = new.pod.key
+        self.known[key] = new
+        for name in new.claims:
+            self._claimants.setdefault((new.pod.shape.namespace, name), set()).add(key)
+        if new.node:
+            self._placed(new)
+        elif key in self.assumed:
+            return  # its binding, or the end of its victims, is under way
+        elif not new.ours or new.deleting or new.pod.shape.gates:
+            self.queue.discard(key)
+        elif old is None or old.uid != new.uid or old.pod != new.pod:
+            self.queue.add(new.pod)
+            self.stir()
+
+    def _placed(self, seen: Seen) -> None:
+        key = seen.pod.key
+        self.queue.discard(key)
+        if key in self.leaving:
+            return
+        self.assumed.pop(key, None)
+        pod = self.with_volumes(seen)
+        if self.placed_as(key) != (pod, seen.node):
+            self.snapshot.add(pod, seen.node)
+            self._help()
+
+    def _end(self, seen: Seen) -> None:
+        key = seen.pod.key
+        self.known.pop(key, None)
+        self.queue.discard(key)
+        self.assumed.pop(key, None)
+        for name in seen.claims:
+            self._claimants.get((seen.pod.shape.namespace, name), set()).discard(key)
+        if key in self.leaving:
+            self.leaving.discard(key)
+        elif key in self.snapshot.pods:
+            self.snapshot.remove(key)
+            self._help()
+        self.gone(key)
+
+    def placed_as(self, key: str) -> tuple[Pod, str] | None:
+        """Return a pod as the snapshot has it, and its node there."""
+        slot = self.snapshot.pods.slots.get(key)
+        pod = None if slot is None else self.snapshot.pods.pods[slot]
+        node = self.snapshot.node_of(key)
+        return None if pod is None or node is None else (pod, node)
+
+    def with_volumes(self, seen: Seen) -> Pod:
+        """Return a pod with what its volumes ask for, as far as they are known."""
+        if not seen.claims:
+            return seen.pod
+        return msgspec.structs.replace(seen.pod, shape=self.volumes.wanted(seen.pod.shape, seen.claims).shape)
+
+    def forget(self, key: str) -> None:
+        """Take back an assumption; the pod is where it is told to be."""
+        self.assumed.pop(key, None)
+        if key in self.snapshot.pods:
+            self.snapshot.remove(key)
+        seen = self.known.get(key)
+        if seen is not None and seen.node:
+            self._placed(seen)
+        self._help()
+
+    def restore(self, key: str) -> None:
+        """Count a victim again that was thought away."""
+        self.leaving.discard(key)
+        seen = self.known.get(key)
+        if seen is not None and seen.node:
+            self._placed(seen)
+
+    # --- nodes and what else there is
+
+    def node(self, name: str, node: Node | None) -> None:
+        if node is None:
+            self._nodes.pop(name, None)
+            self.snapshot.remove_node(name)
+            return
+        node = msgspec.structs.replace(node, attachable=self._limits.get(name, ()))
+        if self._nodes.get(name) != node:
+            self._nodes[name] = node
+            self.snapshot.set_node(node)
+            self._help()
+
+    def limits(self, name: str, limits: Amounts) -> None:
+        self._limits[name] = limits
+        if name in self._nodes:
+            self.node(name, self._nodes[name])
+
+    def namespace(self, name: str, labels: dict[str, str] | None) -> None:
+        if self.snapshot.namespaces.get(name) != labels:
+            self.snapshot.set_namespace(name, labels)
+            self._help()
+
+    def budget(self, namespace: str, name: str, budget: Budget | None) -> None:
+        if budget is None:
+            self._budgets.pop((namespace, name), None)
+        else:
+            self._budgets[namespace, name] = budget
+        self.snapshot.budgets = tuple(self._budgets.values())
+
+    def claim(self, namespace: str, name: str, claim: Claim | None) -> None:
+        if claim is None:
+            self.volumes.claims.pop((namespace, name), None)
+        else:
+            self.volumes.claims[namespace, name] = claim
+        self._again(namespace, name)
+
+    def volume(self, name: str, volume: Volume | None) -> None:
+        if volume is None:
+            self.volumes.volumes.pop(name, None)
+            return
+        self.volumes.volumes[name] = volume
+        for (namespace, claimed), claim in self.volumes.claims.items():
+            if claim.volume == name:
+                self._again(namespace, claimed)
+
+    def storage_class(self, name: str, storage_class: StorageClass | None) -> None:
+        if storage_class is None:
+            self.volumes.classes.pop(name, None)
+        else:
+            self.volumes.classes[name] = storage_class
+            self._help()
+
+    def _again(self, namespace: str, claim: str) -> None:
+        """Count the volumes of a claim's pods anew."""
+        for key in self._claimants.get((namespace, claim), ()):
+            seen = self.known.get(key)
+            if seen is not None and seen.node:
+                self._placed(seen)
+        self._help()
+
+    def _help(self) -> None:
+        self.moved = True
+        self.stir()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _ignored(_: str) -> None:
+    pass

@@ -1,0 +1,273 @@
+"""Pods as the core knows them: what a Pod object asks for, read once. Pure.
+
+Spec: core/v1 PodSpec; kube-scheduler's PodRequests; "Assigning Pods to Nodes", "Pod Topology Spread Constraints".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from sampan.kube import object as objects
+from sampan.kube import quantity, rfc3339
+from sampan.kube.object import Object
+from sampan.kube.reading import items, mapping, number, text, words
+from sampan.kube.selector import Requirement, SelectorError, of_object
+from sampan.schedule.pod import Pod
+from sampan.schedule.shape import (
+    HostPort,
+    NodeTerm,
+    PodTerm,
+    Selector,
+    Shape,
+    Spread,
+    Toleration,
+    amounts,
+    pairs,
+)
+
+SCHEDULER = "default-scheduler"
+NOTHING = Requirement("", "In", ())
+"""Holds for nobody."""
+_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
+
+
+class Seen(msgspec.Struct, frozen=True, gc=False):
+    """A pod as the scheduler remembers it. `claims`: names of the volume claims it uses."""
+
+    pod: Pod
+    uid: str
+    node: str = ""
+    nominated: str = ""
+    ours: bool = True
+    deleting: bool = False
+    claims: tuple[str, ...] = ()
+
+
+def seen(obj: Object) -> Seen | None:
+    """Return what is remembered of a pod; None when it has ended and takes nothing any more."""
+    if text(obj, "status", "phase") in ("Succeeded", "Failed"):
+        return None
+    spec = mapping(obj, "spec")
+    namespace, name = objects.namespace(obj), objects.name(obj)
+    started = text(obj, "status", "startTime") or text(obj, "metadata", "creationTimestamp")
+    pod = Pod(
+        key=f"{namespace}/{name}",
+        shape=shape(obj),
+        priority=number(spec, "priority"),
+        started_s=_time(started),
+        may_preempt=text(spec, "preemptionPolicy") != "Never",
+    )
+    return Seen(
+        pod=pod,
+        uid=objects.uid(obj),
+        node=text(spec, "nodeName"),
+        nominated=text(obj, "status", "nominatedNodeName"),
+        ours=text(spec, "schedulerName", missing=SCHEDULER) == SCHEDULER,
+        deleting=objects.deleting(obj),
+        claims=tuple(sorted(claims(obj))),
+    )
+
+
+def shape(obj: Object) -> Shape:
+    """Return what a pod asks for, without its volumes."""
+    spec = mapping(obj, "spec")
+    labels = objects.labels(obj)
+    namespace = objects.namespace(obj) or "default"
+    affinity = mapping(spec, "affinity")
+    containers = items(spec, "containers")
+    node_terms, preferred_nodes = _node_affinity(mapping(affinity, "nodeAffinity"))
+    together = _PodTerms(mapping(affinity, "podAffinity"), namespace, labels)
+    apart = _PodTerms(mapping(affinity, "podAntiAffinity"), namespace, labels)
+    return Shape(
+        namespace=namespace,
+        labels=pairs(labels),
+        requests=amounts(requests(spec)),
+        overhead=amounts(_amounts(mapping(spec, "overhead"))),
+        node_selector=pairs(mapping(spec, "nodeSelector")),
+        node_terms=node_terms,
+        preferred_nodes=preferred_nodes,
+        tolerations=tuple(_toleration(item) for item in items(spec, "tolerations")),
+        affinity=together.required(),
+        anti_affinity=apart.required(),
+        preferred_pods=(*together.preferred(1), *apart.preferred(-1)),
+        spread=tuple(_spread(item, labels) for item in items(spec, "topologySpreadConstraints")),
+        ports=tuple(
+            HostPort(port["hostPort"], text(port, "protocol", missing="TCP"), text(port, "hostIP", missing="0.0.0.0"))
+            for container in containers
+            for port in items(container, "ports")
+            if port.get("hostPort")
+        ),
+        images=tuple(sorted({image(text(container, "image")) for container in containers if container.get("image")})),
+        gates=tuple(text(gate, "name") for gate in items(spec, "schedulingGates")),
+    )
+
+
+def image(name: str) -> str:
+    """Return an image's name as nodes list it: with its tag."""
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+
+
+# --- resources --------------------------------------------------------------------------------------------------------
+
+
+def requests(spec: Mapping[str, Any]) -> dict[str, int]:
+    """Return what a pod takes while it runs, or while it begins where that is more. Overhead comes on top."""
+    total: dict[str, int] = {}
+    for container in items(spec, "containers"):
+        _add(total, _asked(container))
+    init = items(spec, "initContainers")
+    if init:
+        beside: dict[str, int] = {}  # sidecars that run already
+        peak: dict[str, int] = {}
+        for container in init:
+            own = _asked(container)
+            if text(container, "restartPolicy") == "Always":
+                _add(beside, own)
+                _add(total, own)
+                own = {}
+            for name in own.keys() | beside.keys():
+                peak[name] = max(peak.get(name, 0), own.get(name, 0) + beside.get(name, 0))
+        for name, amount in peak.items():
+            total[name] = max(total.get(name, 0), amount)
+    total.update(_amounts(mapping(spec, "resources", "requests")))  # of the whole pod, where it says so
+    return total
+
+
+def _asked(container: Mapping[str, Any]) -> dict[str, int]:
+    return _amounts(mapping(container, "resources", "requests"))
+
+
+def _amounts(given: Mapping[str, Any]) -> dict[str, int]:
+    return {name: amount(name, str(value)) for name, value in given.items()}
+
+
+@lru_cache(maxsize=4096)
+def amount(resource: str, value: str) -> int:
+    """Return an amount in the core's unit: CPU in millicores, all else whole, rounded up."""
+    try:
+        return quantity.milli(value) if resource == "cpu" else quantity.whole(value)
+    except quantity.QuantityError:
+        return 0
+
+
+def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, value in more.items():
+        total[name] = total.get(name, 0) + value
+
+
+# --- where it may and would rather run --------------------------------------------------------------------------------
+
+
+def _node_affinity(affinity: Object) -> tuple[tuple[NodeTerm, ...] | None, tuple[tuple[int, NodeTerm], ...]]:
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    terms = tuple(map(node_term, items(required, "nodeSelectorTerms"))) if isinstance(required, dict) else None
+    preferred = items(affinity, "preferredDuringSchedulingIgnoredDuringExecution")
+    return terms, tuple((number(item, "weight"), node_term(mapping(item, "preference"))) for item in preferred)
+
+
+def node_term(term: Object) -> NodeTerm:
+    return NodeTerm(
+        tuple(_requirement(item) for item in items(term, "matchExpressions")),
+        tuple(_requirement(item) for item in items(term, "matchFields")),
+    )
+
+
+def _requirement(item: Object) -> Requirement:
+    operator = text(item, "operator")
+    if operator not in _OPERATORS:
+        return NOTHING
+    return Requirement(text(item, "key"), operator, tuple(words(item, "values")))
+
+
+def _toleration(item: Object) -> Toleration:
+    return Toleration(
+        key=text(item, "key"),
+        value=text(item, "value"),
+        exists=text(item, "operator") == "Exists",
+        effect=text(item, "effect"),
+    )
+
+
+class _PodTerms:
+    """The terms of podAffinity or podAntiAffinity."""
+
+    def __init__(self, affinity: Object, namespace: str, labels: Mapping[str, str]) -> None:
+        self._affinity = affinity
+        self._namespace = namespace
+        self._labels = labels
+
+    def required(self) -> tuple[PodTerm, ...]:
+        return tuple(map(self._term, items(self._affinity, "requiredDuringSchedulingIgnoredDuringExecution")))
+
+    def preferred(self, sign: int) -> tuple[tuple[int, PodTerm], ...]:
+        given = items(self._affinity, "preferredDuringSchedulingIgnoredDuringExecution")
+        return tuple((sign * number(item, "weight"), self._term(mapping(item, "podAffinityTerm"))) for item in given)
+
+    def _term(self, term: Object) -> PodTerm:
+        namespaces = tuple(sorted(words(term, "namespaces")))
+        of_labels = term.get("namespaceSelector")
+        if not namespaces and of_labels is None:
+            namespaces = (self._namespace,)
+        found = selector(term.get("labelSelector"))
+        if found is not None:
+            found = _with_keys(found, words(term, "matchLabelKeys"), self._labels, "In")
+            found = _with_keys(found, words(term, "mismatchLabelKeys"), self._labels, "NotIn")
+        return PodTerm(
+            topology=text(term, "topologyKey"),
+            selector=found,
+            namespaces=namespaces,
+            namespace_selector=None if of_labels is None else selector(of_labels),
+        )
+
+
+def _spread(item: Object, labels: Mapping[str, str]) -> Spread:
+    found = selector(item.get("labelSelector"))
+    if found is not None:
+        found = _with_keys(found, words(item, "matchLabelKeys"), labels, "In")
+    return Spread(
+        topology=text(item, "topologyKey"),
+        max_skew=number(item, "maxSkew"),
+        selector=found,
+        hard=text(item, "whenUnsatisfiable") != "ScheduleAnyway",
+        min_domains=number(item, "minDomains") or 1,
+        honor_affinity=text(item, "nodeAffinityPolicy") != "Ignore",
+        honor_taints=text(item, "nodeTaintsPolicy") == "Honor",
+    )
+
+
+def _with_keys(found: Selector, keys: Iterable[str], labels: Mapping[str, str], operator: str) -> Selector:
+    """Return a selector narrowed to the pod's own values of some labels. The server may have done so already."""
+    named = {requirement.key for requirement in found}
+    return (*found, *(Requirement(key, operator, (labels[key],)) for key in keys if key in labels and key not in named))
+
+
+def selector(obj: object) -> Selector | None:
+    """Return a meta/v1 LabelSelector's meaning; None: nothing."""
+    try:
+        found = of_object(obj if isinstance(obj, dict) else None)
+    except SelectorError:
+        return None
+    return None if found.never else found.requirements
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+
+
+def claims(obj: Object) -> Iterable[str]:
+    """Yield the names of the volume claims a pod uses, those made for it among them."""
+    for volume in items(obj, "spec", "volumes"):
+        if name := text(volume, "persistentVolumeClaim", "claimName"):
+            yield name
+        elif isinstance(volume.get("ephemeral"), dict):
+            yield f"{objects.name(obj)}-{text(volume, 'name')}"
+
+
+def _time(stamp: str) -> float:
+    try:
+        return rfc3339.parse(stamp)
+    except ValueError:
+        return 0.0
