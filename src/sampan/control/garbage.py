@@ -143,6 +143,8 @@ class GarbageCollector:
             raise ApiError(
                 404, "NotFound", f"no resource for owner {reference.get('apiVersion')} {reference.get('kind')}"
             )
+        if ref.namespaced and not node.namespace:
+            return {}  # in no namespace that could be known: as it cannot be gone, its dependent stays
         try:
             owner = await self._client.get(ref, node.namespace if ref.namespaced else "", str(reference.get("name")))
         except ApiError as error:

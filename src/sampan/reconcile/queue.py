@@ -8,6 +8,8 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+_MOST_DOUBLINGS = 62
+"""What fails for days would reach numbers that are too large for seconds."""
 
 
 class KeyedQueue(Generic[K]):
@@ -76,7 +78,7 @@ class KeyedQueue(Generic[K]):
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         self._leave(key)
-        delay_s = min(self._last_delay_s, self._first_delay_s * float(2**failures))
+        delay_s = min(self._last_delay_s, self._first_delay_s * float(2 ** min(failures, _MOST_DOUBLINGS)))
         self.add_after(key, delay_s)
         return delay_s
 

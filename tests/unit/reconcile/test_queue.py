@@ -94,3 +94,12 @@ async def test_two_workers_never_share_a_key():
     await asyncio.wait_for(done.wait(), 5)
     await loop.close()
     assert most == 2
+
+
+async def test_a_key_may_fail_for_days() -> None:
+    queue: KeyedQueue[str] = KeyedQueue()
+    for _ in range(3000):
+        queue.add("a")
+        assert await queue.get() == "a"
+        assert queue.failed("a") <= 60.0
+    queue.close()

@@ -5,6 +5,8 @@ Spec: Kubernetes API concepts, "Resource deletion"; k8s.io/apiserver rest.Before
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from sampan.api.kube.admission import Attributes, Chain
@@ -20,6 +22,8 @@ from sampan.kube.object import Object
 from sampan.store.kv.port import CompareFailed, Item, Op
 
 ATTEMPTS = 8
+_AT_ONCE = 32
+"""So many members of a collection share a write to the disk."""
 _LONGEST_GRACE_S = 2**31
 """Of later times there is no timestamp."""
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
@@ -88,15 +92,18 @@ class Deletes:
         wanted, selection = options(call), Selection.of(call)
         page = await store.range(resource.key(call.target.namespace, "") if call.target.namespace else resource.prefix)
         items = [item for item in page.items if selection.matches(item.key, item.value)]
-        for item in items:
-            space, _, name = item.key.removeprefix(resource.prefix).rpartition("/")
-            one = msgspec.structs.replace(call, target=call.target._replace(namespace=space, name=name), warnings=[])
-            try:
-                await self.remove(one, wanted)
-            except status.ApiError as error:
-                if error.code != 404:
-                    raise
+        for start in range(0, len(items), _AT_ONCE):
+            await asyncio.gather(*(self._remove_member(call, wanted, item) for item in items[start : start + _AT_ONCE]))
         return await self._renderer.list(call, items, {"resourceVersion": str(page.revision)})
+
+    async def _remove_member(self, call: Call, wanted: Options, item: Item) -> None:
+        space, _, name = item.key.removeprefix(call.served.resource.prefix).rpartition("/")
+        one = msgspec.structs.replace(call, target=call.target._replace(namespace=space, name=name), warnings=[])
+        try:
+            await self.remove(one, wanted)
+        except status.ApiError as error:
+            if error.code != 404:  # somebody else was faster
+                raise
 
     async def remove(self, call: Call, wanted: Options) -> Outcome:
         """Delete one object as `wanted` says; tried again while others write it."""
