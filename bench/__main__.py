@@ -1,4 +1,7 @@
-"""Runs the bench: `python -m bench [name…]`, or tells its last results against the goals: `python -m bench compare`."""
+"""Runs the bench: `python -m bench [name…]`, or tells its last results against the goals: `python -m bench compare`.
+
+`python -m bench sched [name…]` is `python -m bench.sched [name…]`.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from bench.daemon import DaemonFailed
 from bench.measures import ALIASES, MEASURES
 from bench.peers import Missing
 from bench.result import Result
+from bench.sched import __main__ as sched
 from bench.session import Session
 
 RUNS, QUICK_RUNS = 25, 3
@@ -21,6 +25,8 @@ RUNS, QUICK_RUNS = 25, 3
 
 def main() -> int:
     """Run what the command line asks for and return the exit code: 0 when everything that was asked for was measured."""
+    if sys.argv[1:2] == ["sched"]:  # in memory: needs no daemon and no peer
+        return sched.main(sys.argv[2:])
     parser = _parser()
     arguments = parser.parse_args()
     unknown = set(arguments.names) - {*MEASURES, *ALIASES, "compare"}

@@ -150,7 +150,7 @@ def columns(snapshot: Snapshot) -> dict[str, object]:
         for what, all_of in (("free", snapshot.resources.free), ("has", snapshot.resources.allocatable)):
             if all_of[number].any():
                 found[f"{what} {name}"] = all_of[number].tolist()
-    found["weighted"] = snapshot.resources.weighted(((0, 1.0), (1, 2.0))).values.tolist()
+    found["weighted"] = snapshot.resources.weighted(((2, 1.0), (3, 2.0))).values.tolist()
     found["attachments"] = snapshot.attachments.column("csi").tolist()
     for number, term in enumerate(TERMS):
         tally = snapshot.matching(term)

@@ -1,3 +1,4 @@
+# ruff: noqa: A005  (nothing here imports the standard sched)
 """The scheduler's speed: `python -m bench.sched [NAME…] [--runs N]`: the core alone, in memory, one thread.
 
 A line is a table's row, with the rate by CPU time beside the one by the clock: on a machine that does other work the first
@@ -23,10 +24,11 @@ from sampan.schedule.node import Node
 from sampan.schedule.place import Scheduler
 from sampan.schedule.plugins.resources_fit import NodeResourcesFit
 from sampan.schedule.pod import Pod
-from sampan.schedule.profile import FILTERS, Profile
+from sampan.schedule.profile import DEFAULT, FILTERS, Profile
 from sampan.schedule.queue import Queue
 from sampan.schedule.shape import Shape, amounts
 from sampan.schedule.snapshot import Snapshot
+from sampan.schedule.standing import Standing
 
 RUNS = 5
 _TAKE = 256
@@ -68,7 +70,10 @@ def fit_5000(runs: int) -> list[Result]:
     source, number = random.Random(2), iter(range(1 << 60))
 
     def take() -> tuple[int, float, float]:
-        return _timed(scheduler, [Pod(f"default/p{next(number)}", source.choice(shapes)) for _ in range(10_000)])
+        pods = [Pod(f"default/p{next(number)}", source.choice(shapes)) for _ in range(10_000)]
+        found = _timed(scheduler, pods)
+        check(scheduler, FOUR, pods[::500])
+        return found
 
     return rate("fit-5000", runs, take, "one by one, 4 resources, 200 shapes")
 
@@ -85,6 +90,7 @@ def all_filters_5000(runs: int) -> list[Result]:
         picked = [source.choice(shapes) for _ in range(10_000)]
         pods = [Pod(f"{shape.namespace}/p{next(number)}", shape) for shape in picked]
         found = _timed(scheduler, pods)
+        check(scheduler, DEFAULT, pods[::500])
         for pod in pods:
             snapshot.remove(pod.key)
         return found
@@ -115,6 +121,15 @@ def _timed(scheduler: Scheduler, pods: list[Pod], at_once: int = 1000) -> tuple[
     if placed != len(pods):
         raise RuntimeError(f"{len(pods) - placed} pods of {len(pods)} were not placed")
     return placed, wall, cpu
+
+
+def check(scheduler: Scheduler, profile: Profile, pods: list[Pod]) -> None:
+    """Hold what the scheduler remembers of some shapes against a fresh look at every node."""
+    snapshot = scheduler.snapshot
+    for pod in pods:
+        fresh = Standing(snapshot, snapshot.ask(pod.shape), profile)
+        if fresh.best() != scheduler.standing(pod.shape).best():
+            raise RuntimeError(f"not the best node for {pod.shape}")
 
 
 def perf(name: str, runs: int) -> list[Result]:
@@ -193,6 +208,7 @@ from bench.sched import fleet
 from sampan.schedule.place import Scheduler
 from sampan.schedule.pod import Pod
 from sampan.schedule.snapshot import Snapshot
+from sampan.schedule.standing import Standing
 nodes, shapes = fleet.everything(1)
 snapshot = Snapshot(nodes)
 for pod, node in fleet.there(nodes, shapes, 2):
@@ -216,11 +232,11 @@ MEASURES: dict[str, Callable[[int], list[Result]]] = {
 }
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench.sched", description="Measures the scheduler's core.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASURES)}; all when there is none")
     parser.add_argument("--runs", type=int, default=RUNS)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     if unknown := set(arguments.names) - MEASURES.keys():
         parser.error(f"no measure {', '.join(sorted(unknown))}: there are {', '.join(MEASURES)}")
     for name in arguments.names or MEASURES:

@@ -36,6 +36,12 @@ def test_give_network():
     assert "over the bridge: hello 10.213.0.1, from inside" in text
 
 
+def test_place_pods():
+    lines = output("place_pods.py").splitlines()
+    assert lines[0] == "default/small-0 -> node-0"
+    assert lines[9] == "default/huge 0/3 nodes are available: 3 Insufficient cpu."
+
+
 def test_own_daemon(tmp_path_factory):
     home = tmp_path_factory.mktemp("own")
     environ = {**os.environ, "SAMPAN_HOST": f"unix://{home}/docker.sock"}

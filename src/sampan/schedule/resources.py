@@ -1,6 +1,7 @@
 """ResourceColumns: what each node has of each resource and what is left of it, in int64.
 
-A column is an array of shape [nodes]. Resources are numbered as they are met; the first ones are fixed.
+A column is an array of shape [nodes]. Resources are numbered as they are met; the first ones are fixed. What is left of all of
+them lies in one array, so that whether an ask fits is one comparison of a block of its rows.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from sampan.schedule.node import Node
 from sampan.schedule.shape import Shape
 from sampan.schedule.weighted import Weighted
 
-CPU, MEMORY, PODS, SCORED_CPU, SCORED_MEMORY = range(5)
-_FIXED = ("cpu", "memory", "pods", "scored cpu", "scored memory")
+SCORED_CPU, SCORED_MEMORY, CPU, MEMORY, PODS = range(5)
+_FIXED = ("scored cpu", "scored memory", "cpu", "memory", "pods")
 _UNASKED = {SCORED_CPU: 100, SCORED_MEMORY: 200 << 20}
 """What scores count for a pod that asks for none, so that such pods spread too. Spec: kube-scheduler's non-zero requests."""
 
@@ -27,7 +28,8 @@ class ResourceColumns:
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {name: number for number, name in enumerate(_FIXED)}
         self.allocatable: list[Ints] = []
-        self.free: list[Ints] = []
+        self.block: Ints = np.zeros((0, 0), np.int64)  # [resources or more, nodes]
+        self.free: list[Ints] = []  # its rows, by resource
         self._inverse: dict[int, Floats] = {}
         self._weighted: dict[tuple[tuple[int, float], ...], Weighted] = {}
         self._size = 0
@@ -39,8 +41,14 @@ class ResourceColumns:
         if found is None:
             found = self.numbers[name] = len(self.allocatable)
             self.allocatable.append(np.zeros(self._size, np.int64))
-            self.free.append(np.zeros(self._size, np.int64))
+            if found == len(self.block):
+                self._grow()
+            self.free.append(self.block[found])
         return found
+
+    def _grow(self) -> None:
+        self.block = np.concatenate([self.block, np.zeros((len(self.block), self._size), np.int64)])
+        self.free[:] = self.block[: len(self.free)]
 
     def demand(self, shape: Shape) -> Demand:
         """Return what a pod of this shape takes, the counts for scores among it."""
@@ -53,12 +61,14 @@ class ResourceColumns:
     def reset(self, nodes: Sequence[Node]) -> None:
         """Give each node a row, in this order, with nothing taken."""
         self._size = len(nodes)
-        for name in {name for node in nodes for name, _ in node.allocatable}:
-            self.number(name)
+        for name in sorted({name for node in nodes for name, _ in node.allocatable} - self.numbers.keys()):
+            self.numbers[name] = len(self.numbers)
         self.allocatable = [np.zeros(self._size, np.int64) for _ in self.numbers]
         for row, node in enumerate(nodes):
             self._fill(row, node)
-        self.free = [column.copy() for column in self.allocatable]
+        self.block = np.zeros((2 * len(self.numbers), self._size), np.int64)
+        self.block[: len(self.numbers)] = self.allocatable
+        self.free[:] = self.block[: len(self.numbers)]
         self._forget()
 
     def set_row(self, row: int, node: Node) -> None:
@@ -104,9 +114,8 @@ class ResourceColumns:
         """Return the sum of weight * free / allocatable over (resource, weight), kept up until nodes change."""
         found = self._weighted.get(weights)
         if found is None:
-            free = [self.free[number] for number, _ in weights]
-            inverse = [self.inverse(number) for number, _ in weights]
-            found = self._weighted[weights] = Weighted(free, inverse, [weight for _, weight in weights])
+            scales = [(number, self.inverse(number) * weight) for number, weight in weights]
+            found = self._weighted[weights] = Weighted(self.free, scales)
         return found
 
     def _forget(self) -> None:

@@ -41,7 +41,8 @@ class Nodes:
     def free(self, resource: int) -> Ints:
         """Return what is left of a resource, int64. May be the column itself: not to be changed."""
         column = self.snapshot.resources.free[resource]
-        found: Ints = column if self.rows is None else column.take(self.rows)
+        rows = self.rows
+        found: Ints = column if rows is None else column.take(rows)
         if self.more is not None and resource in self.ask.amounts:
             found = found - self.more * self.ask.amounts[resource]
         return found

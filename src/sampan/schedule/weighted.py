@@ -17,26 +17,26 @@ from sampan.schedule.arrays import Floats, Ints, Rows
 class Weighted:
     """`free`, `inverse`: of each resource, [nodes]. `values`: [nodes]."""
 
-    __slots__ = ("_terms", "values")
+    __slots__ = ("_free", "_scales", "values")
 
-    def __init__(self, free: Sequence[Ints], inverse: Sequence[Floats], weights: Sequence[float]) -> None:
-        """Take the columns, which are shared, and a weight for each."""
-        self._terms = [(have, whole * weight) for have, whole, weight in zip(free, inverse, weights, strict=True)]
-        self.values: Floats = sum_of([have * scale for have, scale in self._terms])
+    def __init__(self, free: Sequence[Ints], scales: Sequence[tuple[int, Floats]]) -> None:
+        """Take the columns by resource, which are shared, and (resource, weight / allocatable), [nodes] each."""
+        self._free = free
+        self._scales = scales
+        self.values: Floats = sum_of([free[number] * scale for number, scale in scales])
 
     def touch(self, row: int) -> None:
         total = 0.0
-        for have, scale in self._terms:
-            total += have.item(row) * scale.item(row)
+        for number, scale in self._scales:
+            total += self._free[number].item(row) * scale.item(row)
         self.values[row] = total
 
     def touch_all(self, rows: Rows) -> None:
-        self.values[rows] = sum_of([have.take(rows) * scale.take(rows) for have, scale in self._terms])
+        self.values[rows] = sum_of([self._free[number].take(rows) * scale.take(rows) for number, scale in self._scales])
 
     def of(self, amounts: Sequence[int]) -> Floats:
         """Return what one pod that takes these amounts takes off each node's value, [nodes]."""
-        pairs = zip(amounts, self._terms, strict=True)
-        return sum_of([amount * scale for amount, (_, scale) in pairs])
+        return sum_of([amount * scale for amount, (_, scale) in zip(amounts, self._scales, strict=True)])
 
 
 def sum_of(parts: Sequence[Floats]) -> Floats:

@@ -114,3 +114,16 @@ def test_terms_that_come_later_count():
     away = PodTerm(topology=ZONE, selector=(Requirement("app", "In", ("x",)),), namespaces=("default",))
     assert scheduler.place([Pod("default/hermit", Shape(anti_affinity=(away,)))]).placements == {"default/hermit": "b"}
     assert scheduler.place([Pod("default/p1", plain)]).placements == {"default/p1": "a"}
+
+
+def test_resources_that_nobody_knew_before():
+    snapshot = Snapshot(NODES)
+    scheduler = Scheduler(snapshot)
+    shape = Shape(requests=amounts({"cpu": 100}))
+    for number in range(30):
+        strange = Shape(requests=amounts({f"example.com/{number}": 1}))
+        refused = scheduler.place([Pod(f"default/s{number}", strange)]).reasons[f"default/s{number}"]
+        assert (
+            refused.message() == f"0/{len(NODES)} nodes are available: {len(NODES)} Insufficient example.com/{number}."
+        )
+        same_as_fresh(snapshot, scheduler, [Pod(f"default/p{number}", shape)])

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from sampan.schedule.arrays import Floats, Mask
+from sampan.schedule.arrays import Floats, Ints, Mask
 from sampan.schedule.ask import Ask
 from sampan.schedule.plugin import Normal, Reach
 from sampan.schedule.resources import PODS, SCORED_CPU, SCORED_MEMORY
@@ -20,6 +20,8 @@ from sampan.schedule.view import Nodes
 
 _SCORED = {"cpu": SCORED_CPU, "memory": SCORED_MEMORY}
 _COUNTED = frozenset(_SCORED.values())
+_ANY = -(1 << 62)
+"""Less than can be left: what is not asked for may be overdrawn."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,19 @@ class Fit:
     def __init__(self, ask: Ask, snapshot: Snapshot) -> None:
         self.demand = [(number, amount) for number, amount in ask.demand if number not in _COUNTED]
         self._names = {number: name for name, number in snapshot.resources.numbers.items()}
+        asked = dict(self.demand)
+        self._rows = slice(min(asked), max(asked) + 1)
+        rows = range(min(asked), max(asked) + 1)
+        self._least: Ints = np.array([[asked.get(number, _ANY)] for number in rows], np.int64)
+        self._takes: Ints = np.array([[asked.get(number, 0)] for number in rows], np.int64)
 
     def passes(self, nodes: Nodes) -> Mask | None:
-        found: Mask | None = None
-        for number, amount in self.demand:
-            enough = nodes.free(number) >= amount
-            found = enough if found is None else np.logical_and(found, enough, out=found)
+        free = nodes.snapshot.resources.block[self._rows]
+        if nodes.rows is not None:
+            free = free.take(nodes.rows, axis=1)
+        if nodes.more is not None:
+            free = free - self._takes * nodes.more
+        found: Mask = np.logical_and.reduce(free >= self._least)
         return found
 
     def reasons(self, nodes: Nodes) -> Sequence[tuple[str, Mask]]:
