@@ -194,3 +194,12 @@ def test_an_answer_without_a_body_has_none_to_tell() -> None:
     [event] = told(request, attempt, Response(304))
     assert event["responseStatus"]["code"] == 304
     assert "responseObject" not in event
+
+
+@pytest.mark.parametrize(("resource", "shown"), [("secrets", False), ("configmaps", True)])
+def test_a_refusal_that_repeats_what_was_sent_is_not_told_of_secrets(resource: str, shown: bool) -> None:
+    attempt = Attempt(X, "patch", "", "v1", resource, "", "b", "n")
+    refused = Response(422, b'{"kind":"Status","reason":"Invalid","message":"patch: Invalid value: aHVudGVyMg=="}')
+    [event] = told(Request("PATCH", f"/api/v1/namespaces/b/{resource}/n"), attempt, refused)
+    assert event["responseStatus"]["reason"] == "Invalid"
+    assert ("aHVudGVyMg" in json.dumps(event)) is shown

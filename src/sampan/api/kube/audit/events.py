@@ -10,14 +10,15 @@ import msgspec
 from sampan.api.kube.access import Attempt
 from sampan.api.kube.api import Served
 from sampan.api.kube.audit.log import Write
-from sampan.api.kube.audit.policy import API_VERSION, Level, Policy
-from sampan.api.kube.request import Request, Response, User
+from sampan.api.kube.audit.policy import API_VERSION, Level, Policy, confidential
+from sampan.api.kube.request import Request, User
 from sampan.base.clock import Clock
 from sampan.kube import decoding, rfc3339
 from sampan.kube.status import ApiError
 
 _NAMES = {Level.METADATA: "Metadata", Level.REQUEST: "Request", Level.REQUEST_RESPONSE: "RequestResponse"}
 _encode = msgspec.json.Encoder().encode
+_INVALID = 422
 
 
 class Audit:
@@ -42,7 +43,7 @@ class Audit:
             "auditID": self._new_id(),
             "stage": stage,
             **_request(served.request, served.attempt),
-            "responseStatus": _status(served.response),
+            "responseStatus": _status(served),
             **_objects(served, level, slim=slim),
             "requestReceivedTimestamp": rfc3339.render_micro(now - round(served.seconds * 1e6)),
             "stageTimestamp": rfc3339.render_micro(now),
@@ -117,7 +118,8 @@ class _Status(msgspec.Struct):
     reason: str = ""
 
 
-def _status(response: Response) -> dict[str, Any]:
+def _status(served: Served) -> dict[str, Any]:
+    response = served.response
     told: dict[str, Any] = {"metadata": {}, "code": response.status}
     if response.status >= 400 and response.content_type.startswith("application/json"):
         try:
@@ -125,6 +127,8 @@ def _status(response: Response) -> dict[str, Any]:
         except msgspec.MsgspecError:
             return told
         told |= {"status": found.status, "message": found.message, "reason": found.reason}
+        if response.status == _INVALID and confidential(served.attempt):
+            del told["message"]  # it may repeat what was sent
     return told
 
 

@@ -29,6 +29,11 @@ _CONFIDENTIAL = {("", "secrets", ""), ("", "serviceaccounts", "token"), ("authen
 """(group, resource, subresource) whose bodies are never told, whatever a policy says."""
 
 
+def confidential(attempt: Attempt) -> bool:
+    """Return whether nothing of the bodies of a request and its answer may be told."""
+    return (attempt.group, attempt.resource, attempt.subresource) in _CONFIDENTIAL
+
+
 class Resources(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     group: str = ""
     resources: tuple[str, ...] = ()
@@ -85,7 +90,7 @@ class Policy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
         if rule is None or stage in self.omit_stages or stage in rule.omit_stages:
             return Level.NONE, True
         level = LEVELS[rule.level]
-        if (attempt.group, attempt.resource, attempt.subresource) in _CONFIDENTIAL:
+        if confidential(attempt):
             level = min(level, Level.METADATA)
         return level, self.omit_managed_fields if rule.omit_managed_fields is None else rule.omit_managed_fields
 
