@@ -130,14 +130,18 @@ class Authentication:
 
 
 def of_certificate(certificate: x509.Certificate, der: bytes) -> User:
-    """Return whom a certificate names: the common name, in the groups of its organizations."""
+    """Return whom a certificate names: the common name, in the groups of its organizations.
+
+    The last of several common names counts, as it does for those who approve and sign (`kube/signing.py`): a request that
+    names two could else be approved for the one and be good for the other.
+    """
     subject = certificate.subject
     names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     groups = tuple(str(item.value) for item in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME))
-    if not names or not names[0].value:
+    if not names or not names[-1].value:
         raise status.unauthorized()
     credential = f"X509SHA256={hashlib.sha256(der).hexdigest()}"
-    return with_groups(User(str(names[0].value), groups=groups, extra={CREDENTIAL: (credential,)}))
+    return with_groups(User(str(names[-1].value), groups=groups, extra={CREDENTIAL: (credential,)}))
 
 
 def with_groups(user: User) -> User:

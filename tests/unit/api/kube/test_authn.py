@@ -47,10 +47,13 @@ def asking(**headers: str) -> Request:
     return Request("GET", "/", headers=headers)
 
 
-def certificate(name: str | None, *groups: str, begins: int = -60, ends: int = 3600) -> bytes:
+def certificate(
+    name: str | None, *groups: str, begins: int = -60, ends: int = 3600, names_before: tuple[str, ...] = ()
+) -> bytes:
     """Return a certificate, DER; the handshake has verified it, so who signed it does not matter here."""
     key = ec.generate_private_key(ec.SECP256R1())
-    parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
+    parts = [x509.NameAttribute(NameOID.COMMON_NAME, before) for before in names_before]
+    parts += [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
     subject = x509.Name([*parts, *([x509.NameAttribute(NameOID.COMMON_NAME, name)] if name else [])])
     now = dt.datetime.fromtimestamp(NOW, dt.UTC)
     made = (
@@ -105,6 +108,20 @@ async def test_a_certificate_names_user_and_groups(clock) -> None:
     request.certificate = certificate("ann", "devs", "ops")
     user = await authentication.authenticate(request)
     assert (user.name, user.groups) == ("ann", ("devs", "ops", "system:authenticated"))
+
+
+async def test_of_several_names_the_one_counts_that_was_approved(clock) -> None:
+    """Those who approve certificates judge the last name: a node could else have one for anybody."""
+    from sampan.kube import signing
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = ("system:kube-controller-manager", "system:node:one")
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in names])
+    csr = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    request = asking()
+    request.certificate = certificate(names[1], names_before=names[:1])
+    user = await Authentication([], Nobody(), clock, ("a",)).authenticate(request)
+    assert user.name == signing.asked(csr).common_name == "system:node:one"
 
 
 @pytest.mark.parametrize(
