@@ -60,8 +60,8 @@ class Oracle:
     def run(self) -> list[Answer]:
         for needy in (True, False):
             for node in self.nodes:
-                for one in self.order():
-                    self.offer(node, one, needy)
+                while any(self.offer(node, one, needy) for one in self.order()):
+                    pass  # now it may be another's turn
         return self.answers
 
     # --- quota, by definition
@@ -149,15 +149,15 @@ class Oracle:
             return False
         return all(requirement.matches(labels) for requirement in one.framework.nodes)
 
-    def offer(self, node, one: Subscription, needy: bool) -> None:
+    def offer(self, node, one: Subscription, needy: bool) -> bool:
         if not self.suits(node, one):
-            return
+            return False
         if needy and not any(self.relief(one.role, d) for d in range(self.size)):
-            return
+            return False
         free = self.free[node.name]
         bare = [self.most(one.role, d, free[d], needy=needy) for d in range(self.size)]
         if needy and not any(min(bare[d], self.relief(one.role, d)) for d in range(self.size)):
-            return
+            return False
         reserved = {
             role: amounts
             for (where, role), amounts in sorted(self.reserved.items())
@@ -170,10 +170,10 @@ class Oracle:
         total = [a + b for a, b in zip(firm, lent, strict=True)]
         minimum = self.state.minimum
         if not any(total) or (minimum and not any(all(a >= b for a, b in zip(total, m, strict=True)) for m in minimum)):
-            return
+            return False
         for who, where, what in self.filters:
             if who == one.number and where == node.name and all(a <= b for a, b in zip(firm + lent, what, strict=True)):
-                return
+                return False
         self.answers.append(
             (
                 one.framework.id,
@@ -191,3 +191,4 @@ class Oracle:
             self.revocable[node.name] = [0] * self.size
         self.held[one.number] = [a + b for a, b in zip(self.held[one.number], total, strict=True)]
         self.bare[one.number] = [a + b for a, b in zip(self.bare[one.number], bare, strict=True)]
+        return True

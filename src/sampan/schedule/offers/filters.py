@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from sampan.schedule.arrays import Floats, Ints, Mask, Rows
+from sampan.schedule.offers.offer import Parts
 from sampan.schedule.offers.vector import Vector, within
 
 DEFAULT_S, LONGEST_S = 5.0, 365 * 86400.0
@@ -89,10 +90,11 @@ class Others:
         self._keys, self._what, self._lines = keys, what, lines
         self._known: dict[int, list[Vector]] | None = None
 
-    def blocks(self, key: int, offered: Vector) -> bool:
+    def blocks(self, key: int, parts: Parts) -> bool:
         """Return whether one keeps this offer away. `key`: row times width plus subscription."""
         if not len(self._keys):
             return False
+        offered = (*parts.firm(), *(parts.revocable or (0,) * len(parts.bare)))
         if self._known is None:
             self._known = {}
             columns = self._what[:, self._lines].T.tolist()

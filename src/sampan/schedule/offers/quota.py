@@ -17,9 +17,9 @@ UNBOUNDED = 1 << 62
 
 
 class Account:
-    """One role's. `below`: what its children need."""
+    """One role's. `below`: what its children need; `promises`: whether it or one below it is guaranteed anything."""
 
-    __slots__ = ("below", "consumed", "guarantee", "limit", "own")
+    __slots__ = ("below", "consumed", "guarantee", "limit", "own", "promises")
 
     def __init__(self, guarantee: Vector, limit: Bounds, consumed: Vector) -> None:
         self.guarantee = guarantee
@@ -27,6 +27,7 @@ class Account:
         self.consumed = consumed
         self.below: Vector = (0,) * len(consumed)
         self.own: Vector = self.below
+        self.promises = any(guarantee)
 
     def settle(self) -> None:
         places = zip(self.guarantee, self.consumed, self.below, strict=True)
@@ -58,10 +59,12 @@ class Quota:
                 needed = plus(needed, account.needs)
             else:
                 above.below = plus(above.below, account.needs)
+                above.promises |= account.promises
         self.spare = minus(available, needed)
         """What is free beyond the headroom, below 0 where guarantees cannot be met."""
+        self._needed = needed
         self.tight = any(needed)
-        """Whether anybody needs headroom: where not, `spare` bounds nobody and is not kept up."""
+        """Whether anybody needs headroom: where not, `spare` bounds nobody and is not kept up. What is given only ends it."""
 
     def path(self, role: str) -> tuple[Account, ...]:
         """Return the accounts of a role and of those above it, the topmost first; empty where no quota concerns it."""
@@ -78,9 +81,8 @@ class Quota:
             found = plus(found, account.own)
         return found
 
-    def most(self, path: tuple[Account, ...], *, promised_only: bool) -> Vector:
+    def most(self, path: tuple[Account, ...], relief: Vector, *, promised_only: bool) -> Vector:
         """Return the most that a role may get. `promised_only`: of what it is guaranteed some of, no more than it lacks."""
-        relief = self.relief(path)
         if self.tight:
             found = [max(spare, 0) + own for spare, own in zip(self.spare, relief, strict=True)]
         else:
@@ -106,18 +108,21 @@ class Quota:
         return True
 
     def take(self, path: tuple[Account, ...], amounts: Vector) -> None:
-        """Count what a role is given."""
+        """Count what a role is given; with negative amounts, what is taken from it."""
         if self.tight:
             self.spare = minus(self.spare, amounts)
         change = self._zero
         for account in reversed(path):
-            before = account.needs
             account.consumed = plus(account.consumed, amounts)
-            account.below = plus(account.below, change)
-            account.settle()
-            change = minus(account.needs, before)
-        if self.tight:
+            if account.promises:
+                before = account.needs
+                account.below = plus(account.below, change)
+                account.settle()
+                change = minus(account.needs, before)
+        if self.tight and any(change):
             self.spare = minus(self.spare, change)
+            self._needed = plus(self._needed, change)
+            self.tight = any(self._needed)
 
 
 def consumption(own: Iterable[tuple[str, Vector]]) -> dict[str, Vector]:

@@ -6,6 +6,7 @@ A role that nobody configured has weight 1, no guarantee and no limit.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from sampan.base.errors import InvalidArgument
 from sampan.schedule.offers.vector import Dimensions
@@ -77,6 +78,7 @@ def parent(role: str) -> str:
     return role.rpartition("/")[0]
 
 
+@lru_cache(maxsize=4096)
 def lineage(role: str) -> tuple[str, ...]:
     """Return a role and all above it, the topmost first."""
     parts = role.split("/")

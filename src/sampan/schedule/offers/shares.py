@@ -51,7 +51,7 @@ class Shares:
 
     def __init__(self, subscriptions: Iterable[Subscription], weights: Mapping[str, float], total: Vector) -> None:
         self.root = Branch(0, [_NONE] * len(total))
-        self._groups: dict[str, Branch] = {}
+        self._groups: dict[str, Branch] = {}  # of each role, what has its own frameworks
         known = sorted(subscriptions, key=lambda one: (one.role, one.framework.id))
         names = with_ancestors({one.role for one in known})
         inner = {parent(role) for role in names}
@@ -78,13 +78,18 @@ class Shares:
             held = branch.held = tuple(map(add, branch.held, amounts))
             share = max(map(truediv, held, branch.divisor))
             entries = above.entries
-            if len(entries) > 1:
+            entry = share, branch.order, branch
+            if entries and entries[0][2] is branch:  # as a rule it was its turn
+                if len(entries) == 1 or entry < entries[1]:
+                    entries[0] = entry
+                else:
+                    del entries[0]
+                    insort(entries, entry)
+            elif entries:
                 place = bisect_left(entries, (branch.share, branch.order))
                 if place < len(entries) and entries[place][2] is branch:
                     del entries[place]
-                    insort(entries, (share, branch.order, branch))
-            elif entries and entries[0][2] is branch:
-                entries[0] = share, branch.order, branch
+                    insort(entries, entry)
             branch.share = share
             branch, above = above, above.parent
 
@@ -99,31 +104,35 @@ class Shares:
                 return
             branch, above = above, above.parent
 
-    def order(self, *, closed: bool) -> Iterator[Branch]:
-        """Return those with a subscription in the order of their turn as it is now, whatever is given meanwhile."""
-        return _order(self.root, None, closed=closed)
+    def order(self, among: set[Branch] | None = None, *, closed: bool) -> Iterator[Branch]:
+        """Return those with a subscription in the order of their turn; it ends when something is given.
 
-    def order_of(self, roles: Iterable[str]) -> Iterator[Branch]:
-        """Return those in these roles only."""
+        `among`: only those below these. `closed`: those that were closed too.
+        """
+        return _order(self.root, among, closed=closed)
+
+    def above(self, roles: Iterable[str]) -> set[Branch]:
+        """Return what leads to the frameworks of these roles."""
         among: set[Branch] = set()
         for role in roles:
-            branch: Branch | None = self._groups[role]
+            branch: Branch | None = self._groups.get(role)
             while branch is not None and branch not in among:
                 among.add(branch)
                 branch = branch.parent
-        return _order(self.root, among, closed=True)
+        return among
 
 
-def first(branch: Branch, ready: bytes, base: int) -> Branch | None:
+def first(branch: Branch, ready: bytes, base: int, among: set[Branch] | None = None) -> Branch | None:
     """Return the first in order whose number, counted from `base`, is ready; None where no one is."""
     for _, _, child in branch.entries:
         one = child.subscription
-        if one is None:
-            found = first(child, ready, base)
+        if one is not None:
+            if ready[base + one.number]:
+                return child
+        elif among is None or child in among:
+            found = first(child, ready, base, among)
             if found is not None:
                 return found
-        elif ready[base + one.number]:
-            return child
     return None
 
 
@@ -131,7 +140,7 @@ def _order(branch: Branch, among: set[Branch] | None, *, closed: bool) -> Iterat
     entries = branch.entries
     if closed and branch.closed:
         entries = sorted([*entries, *((child.share, child.order, child) for child in branch.closed)])
-    for _, _, child in tuple(entries):
+    for _, _, child in entries:
         if child.subscription is not None:
             yield child
         elif among is None or child in among:
