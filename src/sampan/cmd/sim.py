@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 import sys
 
-_VERBS = {"nodes": ("sim_nodes:main", "register hollow nodes that run pods without a container")}
+_VERBS = {
+    "nodes": ("sim_nodes:main", "register hollow nodes that run pods without a container"),
+    "run": ("sim_run:main", "replay a trace's arrivals by one policy beside another"),
+}
 """Verb -> module and function in this package, and a line of help."""
 
 

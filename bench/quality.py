@@ -1,0 +1,126 @@
+"""How well is placed: `python -m bench.quality [NAME…]`, on the traces in the folder that SAMPAN_TRACES names.
+
+openb-NAME: GPU allocation (%), mean of the orders of arrival; contest-b-SECONDS: cost from empty on one core, reading
+included, no limit broken (an audit that shares nothing with the search counts, after the time); contest-b-start: the
+same from the given start by legal moves, each replayed. JSON lines go to build/bench/NAME.jsonl like those of `python -m bench`.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy reads it
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from bench.result import Result, save
+from sampan.base.clock import SystemClock
+from sampan.sim import contest, openb, route
+from sampan.sim.arrivals import Replay, allocation
+from sampan.sim.audit import audit, replay
+from sampan.sim.budget import Seconds
+from sampan.sim.gpu_policy import BestFit, FragmentationDescent, Lasting
+from sampan.sim.pack import Heat, pack, repack
+
+OPENB = "alibaba-openb-2023"
+CONTEST = "alibaba-tianchi-2018-preB/preliminary_dataB_20180726.zip"
+FINISH_S = 0.5
+"""What is kept of a contest's time to read the placement off and to add it up."""
+START_S = 30
+
+
+def arrivals(name: str, traces: Path) -> list[Result]:
+    """Measure the policies on one workload."""
+    folder = traces / OPENB
+    cluster, workload = openb.cluster(folder), openb.workload(folder, name)
+    values = {}
+    for policy in (Lasting, FragmentationDescent, BestFit):
+        runs = Replay(cluster, workload, policy(cluster, workload))
+        taken = [allocation(runs.run(order), cluster.milli) for order in openb.orders(folder, name).values()]
+        values[policy.__name__] = float(np.mean(taken))
+        print(
+            f"openb-{name:18} {np.mean(taken):10.2f} %   {policy.__name__}: {min(taken):.2f} to {max(taken):.2f}",
+            flush=True,
+        )
+    ours, theirs = values[Lasting.__name__], values[FragmentationDescent.__name__]
+    return [_line(f"openb-{name}", "%", ours, FragmentationDescent.__name__, theirs)]
+
+
+def from_empty(name: str, seconds: float, traces: Path) -> list[Result]:
+    """Measure a packing of empty machines."""
+    began = time.perf_counter()
+    spent = Seconds(SystemClock(), seconds - FINISH_S)
+    problem = contest.read(traces / CONTEST)
+    packed = pack(problem, spent)
+    took = time.perf_counter() - began
+    found = audit(problem, packed.placement)
+    _check(found.broken, found.missing)
+    print(f"{name:24} {found.cost:10.2f}   {took:.1f} s, {packed.tried / 1e6:.1f} M exchanges tried", flush=True)
+    return [_line(name, "cost", found.cost)]
+
+
+def from_start(traces: Path) -> list[Result]:
+    """Measure a packing that legal moves lead to."""
+    name = "contest-b-start"
+    began = time.perf_counter()
+    problem = contest.read(traces / CONTEST)
+    packed = repack(problem, Seconds(SystemClock(), START_S), heat=Heat(0.0005, 0.0001))
+    goal = route.nearest(problem, packed.placement)
+    moves = route.route(problem, goal)
+    took = time.perf_counter() - began
+    reached, broken = replay(problem, moves)
+    found = audit(problem, np.array(reached))
+    _check(broken + found.broken, found.missing)
+    print(f"{name:24} {found.cost:10.2f}   {len(moves)} moves, {took:.1f} s", flush=True)
+    return [_line(name, "cost", found.cost), _line(f"{name}-moves", "moves", len(moves))]
+
+
+def _check(broken: list[str], missing: int) -> None:
+    if broken or missing:
+        raise RuntimeError(f"{missing} instances are missing; broken: {broken[:3]}")
+
+
+def _line(measure: str, unit: str, value: float, peer: str = "", peer_value: float | None = None) -> Result:
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    ratio = value / peer_value if peer_value else None
+    return Result(measure=measure, unit=unit, value=value, runs=1, peer=peer, peer_value=peer_value, ratio=ratio, at=at)
+
+
+MEASURES: dict[str, Callable[[Path], list[Result]]] = {
+    "openb-default": partial(arrivals, "default"),
+    "openb-cpu250": partial(arrivals, "cpu250"),
+    "contest-b-60s": partial(from_empty, "contest-b-60s", 60),
+    "contest-b-start": from_start,
+    "contest-b-600s": partial(from_empty, "contest-b-600s", 600),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench.quality", description="How well Sampan places.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASURES)}; all when there is none")
+    names = parser.parse_args().names
+    unknown = set(names) - set(MEASURES)
+    if unknown:
+        parser.error(f"no measure {', '.join(sorted(unknown))}: there are {', '.join(MEASURES)}")
+    traces = os.environ.get("SAMPAN_TRACES")
+    if not traces:
+        print("SAMPAN_TRACES does not name a folder with traces: there is nothing to place", file=sys.stderr)
+        return 2
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    for name in names or MEASURES:
+        lines = MEASURES[name](Path(traces))
+        for measure in dict.fromkeys(line.measure for line in lines):
+            save(measure, [line for line in lines if line.measure == measure])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
