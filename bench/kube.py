@@ -38,10 +38,11 @@ NAMESPACE = "bench"
 
 
 class Server:
-    """A control process on core 0."""
+    """A control process on core 0. `flags`: what it is started with besides."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *flags: str) -> None:
         self.home = home
+        self.flags = flags
         self.port, self.plain = _free_port(), _free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -50,8 +51,9 @@ class Server:
         control = self.home / "control"
         control.mkdir(parents=True, exist_ok=True)
         (control / "tokens.csv").write_text(f"{TOKEN},bench,1,benchers\nroot,root,2,system:masters\n")
-        argv = [sys.executable, "-m", "sampan.cmd.control", "--data-root", str(self.home), "--log-level", "warning"]
-        argv += ["--listen", f"127.0.0.1:{self.port}", "--plain-listen", f"127.0.0.1:{self.plain}"]
+        argv = [sys.executable, "-m", "sampan.cmd.control", "--data-root", str(self.home), "--no-scheduler"]
+        argv += ["--listen", f"127.0.0.1:{self.port}", "--plain-listen", f"127.0.0.1:{self.plain}", "--log-level", "warning"]
+        argv += self.flags
         began = time.perf_counter()
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(["taskset", "-c", "0", *argv], stdout=log, stderr=log)

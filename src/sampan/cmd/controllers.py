@@ -84,7 +84,7 @@ class Controllers:
     def make(self) -> list[Controller]:
         """Return new ones, in the order in which they are started."""
         client, own = self._client, LocalClient(self._server.api, _SERVER, "sampan")
-        garbage = GarbageCollector(client("generic-garbage-collector"), self._refs, self._of_kind)
+        garbage = GarbageCollector(client("generic-garbage-collector"), self._owned, self._of_kind)
         services = ApiServices(own, self._versions, self._now)
         self._refresh = (garbage.refresh, services.refresh)
         return [
@@ -132,6 +132,10 @@ class Controllers:
             and not item.resource.storage
             and (item.resource.namespaced or not namespaced)
         ]
+
+    def _owned(self) -> list[Ref]:
+        """Return what may have owners. Events are many, and owned by nobody. Spec: the garbage collector's ignored resources."""
+        return [ref for ref in self._refs() if ref.plural != "events" or ref.group]
 
     def _of_kind(self, api_version: str, kind: str) -> Ref | None:
         group, _, version = api_version.rpartition("/")
