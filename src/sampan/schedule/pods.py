@@ -46,7 +46,8 @@ class PodTable:
 
     def add_all(self, pods: Sequence[Pod], rows: Rows, ask: int) -> None:
         """Keep pods of one ask, each on its row. Raises ValueError where a key is not new."""
-        if len({pod.key for pod in pods} - self.slots.keys()) < len(pods):
+        keys = {pod.key for pod in pods}
+        if len(keys) < len(pods) or not self.slots.keys().isdisjoint(keys):
             raise ValueError("one of the pods is there already")
         start = len(self.pods)
         end = start + len(pods)
