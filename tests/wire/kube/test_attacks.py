@@ -107,3 +107,47 @@ def test_a_grace_without_end_is_a_long_one(plane, namespace) -> None:
     gone = plane.json("DELETE", f"/api/v1/namespaces/{namespace}/pods/p", {"gracePeriodSeconds": 2**62})
     assert gone["metadata"]["deletionTimestamp"] > "2090"
     plane.json("DELETE", f"/api/v1/namespaces/{namespace}/pods/p", {"gracePeriodSeconds": 0})
+
+
+def definition(group: str, plural: str, version: str, **annotations: str) -> dict:
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {
+        "metadata": {"name": f"{plural}.{group}", "annotations": annotations},
+        "spec": {
+            "group": group,
+            "scope": "Cluster",
+            "names": {"plural": plural, "kind": "Mine"},
+            "versions": [{"name": version, "served": True, "storage": True, "schema": schema}],
+        },
+    }
+
+
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+def test_a_definition_does_not_take_what_is_built_in(plane) -> None:
+    """It would share its keys: whoever deletes the definition deletes all roles."""
+    approved = {"api-approved.kubernetes.io": "unapproved, an attack"}
+    name = f"clusterroles.{_GROUP}"
+    plane.json("POST", CRDS, definition(_GROUP, "clusterroles", "v9", **approved))
+    plane.kubectl("wait", "--for=condition=NamesAccepted=False", f"crd/{name}", "--timeout=10s")
+    assert plane.call("GET", f"/apis/{_GROUP}/v9/clusterroles")[0] == 404
+    plane.kubectl("delete", "crd", name, "--timeout=10s")
+    assert plane.call("GET", f"{RBAC}/clusterroles/cluster-admin")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (None, 422),
+        ("", 422),
+        ("because", 422),
+        ("unapproved, for a test", 201),
+        ("https://github.com/kubernetes/kubernetes/pull/1", 201),
+    ],
+)
+def test_the_groups_of_kubernetes_are_for_what_was_approved(plane, namespace, said, code) -> None:
+    annotations = {} if said is None else {"api-approved.kubernetes.io": said}
+    made = definition(f"{namespace}.k8s.io", "things", "v1", **annotations)
+    assert plane.call("POST", CRDS, made)[0] == code
+    plane.call("DELETE", f"{CRDS}/{made['metadata']['name']}")

@@ -20,6 +20,7 @@ from sampan.kube.crd import names
 from sampan.kube.crd.definition import FINALIZER, Version, published, versions
 from sampan.kube.object import Object
 from sampan.kube.reading import mapping, text, words
+from sampan.kube.resource import Resource
 from sampan.kube.status import ApiError
 from sampan.reconcile.loop import Loop
 
@@ -41,6 +42,18 @@ def _mark(crd: Object) -> str:
     return f"{objects.uid(crd)} {crd['metadata'].get('generation')} {objects.deleting(crd)} {stored}"
 
 
+def _as_definition(resource: Resource) -> Object:
+    """Return a built-in resource as a definition would name it: its keys in the store are no other's."""
+    said = {
+        "plural": resource.plural,
+        "singular": resource.singular,
+        "kind": resource.kind,
+        "listKind": resource.list_kind,
+        "shortNames": list(resource.short_names),
+    }
+    return {"metadata": {}, "spec": {"group": resource.group, "names": said}}
+
+
 class CustomResources:
     """Keeps the registry's dynamic resources as the definitions in the view say."""
 
@@ -51,6 +64,7 @@ class CustomResources:
         self._caller = caller
         self._new_uid = new_uid
         self._now = now
+        self._held = [_as_definition(resource) for resource in registry.builtin]
         self._made: dict[str, _Made] = {}
         self._client: Client | None = None
         self._loop: Loop[str] = Loop("custom-resources", self._reconcile)
@@ -97,10 +111,10 @@ class CustomResources:
             self._registry.replace_dynamic(served)
 
     def _winners(self) -> list[Object]:
-        """Return the definitions that have their names, or get them now."""
+        """Return the definitions that have their names, or get them now. Those of built-in resources are never to be had."""
         found: list[Object] = []
         for crd in names.order(self._view):
-            if not names.conflict(crd, found)[0]:
+            if not names.conflict(crd, [*self._held, *found])[0]:
                 found.append(crd)
         return found
 
@@ -133,7 +147,9 @@ class CustomResources:
             objects.metadata(crd)["finalizers"] = [*objects.finalizers(crd), FINALIZER]
             crd = await client.update(CRDS, crd)
         winners = self._winners()
-        reason, message = names.conflict(crd, winners) if name not in map(objects.name, winners) else ("", "")
+        reason, message = (
+            names.conflict(crd, [*self._held, *winners]) if name not in map(objects.name, winners) else ("", "")
+        )
         wanted = names.status(crd, reason, message, self._now())
         if wanted != crd.get("status"):
             await client.update(CRDS, {**crd, "status": wanted}, subresource="status")

@@ -57,6 +57,11 @@ class Registry:
         key = (group, version, plural)
         return self._builtin.get(key) or self._dynamic.get(key)
 
+    @property
+    def builtin(self) -> list[Resource]:
+        """Return the resources that are served from the start, and always."""
+        return [served.resource for served in self._builtin.values()]
+
     def by_kind(self, group: str, version: str, kind: str) -> Served | None:
         return next(
             (

@@ -5,9 +5,11 @@ Spec: Kubernetes documentation, "Extend the Kubernetes API with CustomResourceDe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
+from sampan.kube import object as objects
 from sampan.kube.fielderror import FieldError, forbidden, invalid, not_supported, required
 from sampan.kube.kinds import check, names
 from sampan.kube.object import Object, at, name
@@ -19,6 +21,7 @@ _HTTPS_PORT = 443
 _SCOPES = ("Cluster", "Namespaced")
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 _REVIEWS = ("v1", "v1beta1")
+_APPROVED = "api-approved.kubernetes.io"
 
 
 # --- defaults ---------------------------------------------------------------------------------------------------------
@@ -80,6 +83,28 @@ def _group(group: str) -> Iterator[FieldError]:
     if not faults and "." not in group:
         faults = [invalid("spec.group", group, "should be a domain with at least one dot")]
     yield from faults
+
+
+def _approval(obj: Object) -> FieldError | None:
+    """Judge whether a definition may use one of Kubernetes' own groups. Spec: KEP 2337, api-approved.kubernetes.io."""
+    group = text(obj, "spec", "group")
+    if not any(group == own or group.endswith(f".{own}") for own in ("k8s.io", "kubernetes.io")):
+        return None
+    said, path = objects.annotations(obj).get(_APPROVED), f"metadata.annotations[{_APPROVED}]"
+    see = "see https://github.com/kubernetes/enhancements/pull/1111"
+    if not said:
+        return required(path, f'protected groups must have approval annotation "{_APPROVED}", {see}')
+    if said.startswith("unapproved") or re.match(r"https?://[^/]+/.", said):
+        return None
+    why = (
+        f'protected groups must have approval annotation "{_APPROVED}" with either a URL or a reason starting with '
+        f'"unapproved", {see}'
+    )
+    return invalid(path, said, why)
+
+
+def _validate_create(obj: Object) -> list[FieldError]:
+    return [fault] if (fault := _approval(obj)) is not None else []
 
 
 def _scope(scope: str) -> Iterator[FieldError]:
@@ -189,6 +214,8 @@ def _webhook(path: str, webhook: Any) -> Iterator[FieldError]:
 
 def _validate_update(new: Object, old: Object) -> list[FieldError]:
     faults = check.immutable("spec.group", "spec.names.plural")(new, old)
+    if (fault := _approval(new)) is not None and _approval(old) is None:
+        faults.append(fault)
     if any(
         each.get("type") == "Established" and each.get("status") == "True"
         for each in items(old, "status", "conditions")
@@ -217,6 +244,7 @@ STRATEGIES: dict[str, Strategy] = {
         prepare_create=_prepare_create,
         prepare_update=_prepare_update,
         validate=_validate,
+        validate_create=_validate_create,
         validate_update=_validate_update,
         validate_status=_validate_status,
         has_status=True,
