@@ -31,17 +31,23 @@ class Heat(NamedTuple):
 
 
 def anneal(
-    floor: Floor, opened: Ints, rng: np.random.Generator, spent: Callable[[], float], heat: Heat | None = None
+    floor: Floor,
+    opened: Ints,
+    rng: np.random.Generator,
+    spent: Callable[[], float],
+    heat: Heat | None = None,
+    charge: float = 0.0,
 ) -> int:
     """Exchange instances among the opened machines until `spent` returns 1 or more; returns the number of exchanges tried.
 
     `spent` tells the share of the budget that is used: a count of its own calls gives the same result for the same seed, a
-    clock gives the best that a time allows. Nothing that held is broken by an exchange.
+    clock gives the best that a time allows. Nothing that held is broken by an exchange. `charge` is what it costs, beside
+    what the machines do, to take an instance away from where it was loaded.
     """
     heat = heat or Heat()
     groups = [opened[floor.kind[opened] == kind] for kind in range(len(floor.sizes))]
     groups = [group for group in groups if len(group)]
-    batch = _Batch(floor, rng)
+    batch = _Batch(floor, rng, charge)
     rounds = tried = 0
     while (share := spent()) < 1:
         temperature = heat.first * (heat.last / heat.first) ** share
@@ -85,9 +91,10 @@ class _Taken(NamedTuple):
 class _Batch:
     """Tries exchanges in arrays that are made once."""
 
-    def __init__(self, floor: Floor, rng: np.random.Generator) -> None:
+    def __init__(self, floor: Floor, rng: np.random.Generator, charge: float) -> None:
         self._floor = floor
         self._rng = rng
+        self._charge = np.float32(charge)
         self._points = floor.heat.shape[1]
         self._scale = np.float32(STEEP / self._points)
         self._growth = floor.growth.reshape(-1, self._points)
@@ -103,6 +110,8 @@ class _Batch:
         heat_a, heat_b = self._heats(every)
         burn_a, burn_b = self._burn(heat_a), self._burn(heat_b)
         rise = (burn_a + burn_b - floor.burn[a] - floor.burn[b]) * self._scale + self._opened(every)
+        if self._charge:
+            rise += self._charge * (floor.home[a, slot_a].astype(np.float32) + floor.home[b, slot_b])
         bar = self._rng.standard_exponential(len(a), np.float32) * np.float32(temperature)
         taken = every.only((rise < bar) & (every.app_a != every.app_b))
         taken = self._that_fit(taken)
@@ -187,10 +196,13 @@ class _Batch:
             (taken.b, taken.slot_b, taken.app_b, taken.app_a),
         ):
             floor.slots[machines, slots] = coming
+            floor.home[machines, slots] = False
             floor.count[machines] += leaving == floor.none
             gone = coming == floor.none
             shrunk = machines[gone]
             last = floor.count[shrunk] - 1
             floor.slots[shrunk, slots[gone]] = floor.slots[shrunk, last]
+            floor.home[shrunk, slots[gone]] = floor.home[shrunk, last]
             floor.slots[shrunk, last] = floor.none
+            floor.home[shrunk, last] = False
             floor.count[shrunk] = last

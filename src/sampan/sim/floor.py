@@ -45,6 +45,7 @@ class Floor:
         self.needs, self.room = _exact(needs, room[first])  # (apps + 1, columns), (kinds, columns)
         self.needed = np.zeros((machines, needs.shape[1]), np.int32)
         self.slots = np.full((machines, SLOTS), apps, np.int16 if apps < (1 << 15) else np.int32)
+        self.home = np.zeros(self.slots.shape, bool)  # slots whose instance is where it was loaded
         self.count = np.zeros(machines, np.int64)
         self.heat: F4 = np.full((machines, points), np.exp(-CALM), np.float32)
         self.burn: F4 = np.full(machines, points, np.float32)  # sum over the points of max(1, heat)
@@ -60,6 +61,7 @@ class Floor:
         starts = np.cumsum(self.count) - self.count
         self.slots[:] = self.none
         self.slots[machines, np.arange(len(placed)) - starts[machines]] = self.packing.app[placed]
+        self.home[:] = self.slots != self.none
         self.needed[:] = np.round(self.sums(self.needs)).astype(np.int32)
         self.refresh()
 

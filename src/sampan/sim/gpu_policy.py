@@ -11,8 +11,6 @@ from sampan.sim.gpu import Asks, Cluster, Shape, States, Steps, Workload
 
 _LARGEST_CPU, _LARGEST_GPU = 128_000, 8_000
 """Milli of the largest machines there are: what is left is measured by them."""
-_TYPICAL = 0.95
-"""The share of the pods whose shapes the authors of fragmentation gradient descent count as what may come."""
 _TIGHT = 35.0
 """Milli of GPU that an empty node's CPU, or its GPUs, are worth to be kept together."""
 _SAME = 3
@@ -41,9 +39,8 @@ class Fragmentation:
     node's fragmentation is the mean over the shapes, weighted by how often each occurs; a shape without GPU uses none.
     """
 
-    def __init__(self, cluster: Cluster, workload: Workload, typical: float = 1.0) -> None:
-        """Know a workload; of its shapes only the most frequent, that `typical` of the pods have."""
-        shapes, shares = _typical(workload, typical)
+    def __init__(self, cluster: Cluster, workload: Workload) -> None:
+        shapes, shares = _without_memory(workload)
         self._asks = Asks.of(shapes, sorted(set(cluster.models)))
         self._weights = np.where(self._asks.gpus > 0, shares, 0)
         self._values, self._which = np.unique(self._asks.milli, return_inverse=True)
@@ -60,23 +57,20 @@ class Fragmentation:
         return total
 
 
-def _typical(workload: Workload, typical: float) -> tuple[list[Shape], Floats]:
-    """Return shapes that differ in more than memory, without the rarest, and their shares, which add up to 1."""
-    counts: dict[Shape, float] = {}
+def _without_memory(workload: Workload) -> tuple[list[Shape], Floats]:
+    """Return the shapes that differ in more than memory, and their shares."""
+    shares: dict[Shape, float] = {}
     for shape, share in zip(workload.shapes, workload.shares.tolist(), strict=True):
         merged = shape._replace(memory=0)
-        counts[merged] = counts.get(merged, 0) + share
-    shapes = sorted(counts, key=lambda shape: -counts[shape])
-    shares = np.array([counts[shape] for shape in shapes])
-    number = min(int(np.searchsorted(np.cumsum(shares), typical - 1e-9)) + 1, len(shapes))
-    return shapes[:number], shares[:number] / shares[:number].sum()
+        shares[merged] = shares.get(merged, 0) + share
+    return list(shares), np.array(list(shares.values()))
 
 
 class FragmentationDescent:
     """Where fragmentation rises least, in whole steps of a sigmoid from 0 to 100; so do the authors of the idea (2023)."""
 
     def __init__(self, cluster: Cluster, workload: Workload) -> None:
-        self._fragmentation = Fragmentation(cluster, workload, _TYPICAL)
+        self._fragmentation = Fragmentation(cluster, workload)
 
     def score(self, before: States, found: Steps) -> Floats:
         fall = _fall(self._fragmentation.amount, before, found)

@@ -39,7 +39,7 @@ def fill(floor: Floor, opened: Ints, left: Ints) -> None:
     weight[-1] = _MEMORY * (len(weight) - 1)
     groups = [(opened[floor.kind[opened] == kind], kind) for kind in range(len(floor.sizes))]
     ordered = np.concatenate([machines for machines, _ in groups])
-    for block in np.array_split(apps, -(-len(apps) // _BLOCK)):
+    for block in (apps[low : low + _BLOCK] for low in range(0, len(apps), _BLOCK)):
         ranks = np.concatenate([pressure[machines] @ (rise[kind, block] * weight).T for machines, kind in groups])
         for column, app in enumerate(block):
             number = int(left[app])

@@ -37,11 +37,16 @@ def pack(packing: Packing, spent: Callable[[], float], seed: int = 0, heat: Heat
 
 
 def improve(
-    floor: Floor, opened: Ints, rng: np.random.Generator, spent: Callable[[], float], heat: Heat | None = None
+    floor: Floor,
+    opened: Ints,
+    rng: np.random.Generator,
+    spent: Callable[[], float],
+    heat: Heat | None = None,
+    charge: float = 0.0,
 ) -> Packed:
     """Return what annealing makes of the instances on the floor."""
     opened = np.union1d(opened, np.flatnonzero(floor.count))
-    tried = anneal(floor, opened, rng, spent, heat)
+    tried = anneal(floor, opened, rng, spent, heat, charge)
     placement = floor.placement()
     return Packed(placement, floor.packing.cost(placement), tried)
 
@@ -64,8 +69,12 @@ def chosen(packing: Packing, slack: float = _SLACK) -> Ints:
     return np.concatenate([used, *(ordered[kinds == kind][: opened[kind]] for kind in range(len(have)))])
 
 
-def repack(packing: Packing, spent: Callable[[], float], seed: int = 0, heat: Heat | None = None) -> Packed:
+def repack(
+    packing: Packing, spent: Callable[[], float], seed: int = 0, heat: Heat | None = None, charge: float = 0.0
+) -> Packed:
     """Return a cheaper placement, found from the packing's start: what stands stays opened, what is missing is placed first.
+
+    An instance that leaves its machine must save `charge`: the higher, the fewer moves.
 
     Raises:
         Exhausted: the first placement found no machine for an instance.
@@ -74,4 +83,4 @@ def repack(packing: Packing, spent: Callable[[], float], seed: int = 0, heat: He
     floor.load(packing.start)
     opened = np.unique(chosen(packing))
     fill(floor, opened, np.bincount(packing.app[packing.start < 0], minlength=len(packing.cpu)))
-    return improve(floor, opened, np.random.default_rng(seed), spent, heat)
+    return improve(floor, opened, np.random.default_rng(seed), spent, heat, charge)

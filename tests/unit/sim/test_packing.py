@@ -69,6 +69,15 @@ def test_moves_from_a_start_are_legal_each_at_its_moment(seed):
     assert len(moves) >= (goal != begun).sum()
 
 
+def test_what_a_move_must_save_makes_them_fewer():
+    problem = packing(2, apps=60, machines=80)
+    problem = replace(problem, start=pack(problem, Rounds(1)).placement)
+    free, dear = (repack(problem, Rounds(300), charge=charge) for charge in (0, 0.5))
+    moved = [int((nearest(problem, found.placement) != problem.start).sum()) for found in (free, dear)]
+    assert moved[1] < moved[0] / 2
+    assert dear.cost <= problem.cost(problem.start)
+
+
 def test_two_that_wait_for_each_other_step_aside():
     """Each fills its machine, so neither fits beside the other; a third machine is free."""
     problem = Packing(
