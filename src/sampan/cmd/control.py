@@ -241,7 +241,7 @@ def _plugins(
     return [
         NamespaceLifecycle(*by_name("namespaces")),
         LimitRanger(views["limitranges"]),
-        ServiceAccountAdmission(*by_name("serviceaccounts"), _suffix),
+        ServiceAccountAdmission(*by_name("serviceaccounts")),
         TaintNewNodes(),
         PodSecurity(*by_name("namespaces")),
         PriorityAdmission(*by_name("priorityclasses")),

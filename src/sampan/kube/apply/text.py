@@ -5,6 +5,7 @@ What a field becomes is compiled once per schema node. `extract.fields_of` says 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,6 +16,7 @@ from sampan.kube.schema.node import Kind, Node
 _encode = msgspec.json.Encoder().encode
 _LEAF, _MAP, _LIST = range(3)
 _MEMO = "owned text"
+_ALIKE = "io.k8s.api.core.v1.PodSpec"
 
 
 class _Step(NamedTuple):
@@ -54,7 +56,7 @@ def _inside(node: Node, value: dict[str, Any]) -> str:
                 plan[name] = step
         inner = step.node
         if inner is not None and type(item) is dict and item and step.mode == _MAP:
-            below_it = _inside(inner, item)
+            below_it = _alike(inner, _encode(item)) if inner.definition == _ALIKE else _inside(inner, item)
         elif inner is not None and type(item) is list and step.mode == _LIST:
             below_it = _items(inner, item)
         else:
@@ -65,6 +67,12 @@ def _inside(node: Node, value: dict[str, Any]) -> str:
         elif step.mark:
             parts.append(step.whole)
     return ",".join(parts)
+
+
+@lru_cache(maxsize=512)
+def _alike(node: Node, raw: bytes) -> str:
+    """Return the same as `_inside`, remembered for the many pods that are made of one template."""
+    return _inside(node, msgspec.json.decode(raw))
 
 
 def _items(node: Node, value: list[Any]) -> str:

@@ -6,7 +6,10 @@ Spec: core/v1 PodSpec, Container, Volume, Probe; k8s.io/kubernetes/pkg/apis/core
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from sampan.kube import quantity
 from sampan.kube.fielderror import FieldError, duplicate, forbidden, invalid, not_found, not_supported, required
@@ -23,6 +26,8 @@ _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _DEFAULT_MODE = 420  # 0644
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Object).decode
 
 # --- defaults ---------------------------------------------------------------------------------------------------------
 
@@ -141,7 +146,16 @@ def _default_references(entries: Any) -> None:
 
 
 def validate(spec: Spec, path: str) -> Iterator[FieldError]:
-    """Return the faults of a pod's spec at `path`."""
+    """Return the faults of a pod's spec at `path`. Of many pods that are alike, the first is judged."""
+    return iter(()) if _faultless(_encode(spec)) else _faults(spec, path)
+
+
+@lru_cache(maxsize=512)
+def _faultless(raw: bytes) -> bool:
+    return next(_faults(_decode(raw), "spec"), None) is None
+
+
+def _faults(spec: Spec, path: str) -> Iterator[FieldError]:
     yield from _volumes(spec.get("volumes") or [], f"{path}.volumes")
     volumes = {str(volume.get("name")) for volume in spec.get("volumes") or []}
     containers = spec.get("containers") or []

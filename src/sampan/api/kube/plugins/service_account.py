@@ -6,10 +6,12 @@ Spec: Kubernetes "Configure Service Accounts for Pods"; admission plugin Service
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import zlib
+from functools import lru_cache
 from typing import Any
 
 from sampan.api.kube.admission import Attributes
+from sampan.api.kube.metadata import SUFFIX_ALPHABET, SUFFIX_LENGTH
 from sampan.api.kube.records import Records
 from sampan.api.kube.view import View
 from sampan.kube import object as objects
@@ -28,12 +30,11 @@ _TRIES, _PAUSE_S = 10, 0.05
 class ServiceAccountAdmission:
     name = "ServiceAccount"
 
-    def __init__(self, view: View, records: Records, resource: Resource, new_suffix: Callable[[], str]) -> None:
+    def __init__(self, view: View, records: Records, resource: Resource) -> None:
         """`view`, `resource`: of service accounts."""
         self._view = view
         self._records = records
         self._resource = resource
-        self._new_suffix = new_suffix
 
     async def mutate(self, attributes: Attributes) -> None:
         pod = attributes.object
@@ -52,7 +53,7 @@ class ServiceAccountAdmission:
         if flag(
             spec, "automountServiceAccountToken", missing=flag(account, "automountServiceAccountToken", missing=True)
         ):
-            self._mount(spec)
+            _mount(spec, account)
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
             spec["imagePullSecrets"] = [dict(item) for item in items(account, "imagePullSecrets")]
         if mapping(account, "metadata", "annotations").get(_ENFORCED) == "true":
@@ -70,20 +71,31 @@ class ServiceAccountAdmission:
             await asyncio.sleep(_PAUSE_S if attempt < _TRIES - 1 else 0)
         return None
 
-    def _mount(self, spec: Object) -> None:
-        """Mount the token into each container that has nothing there."""
-        volume = next((item for item in items(spec, "volumes") if _is_token(item)), None)
-        name = text(volume, "name") or f"kube-api-access-{self._new_suffix()}"
-        mounted = False
-        for kind in ("initContainers", "containers"):
-            for container in items(spec, kind):
-                mounts = container.setdefault("volumeMounts", []) or []
-                if any(text(mount, "mountPath") == MOUNT_PATH for mount in mounts):
-                    continue
-                container["volumeMounts"] = [*mounts, {"name": name, "readOnly": True, "mountPath": MOUNT_PATH}]
-                mounted = True
-        if mounted and volume is None:
-            spec["volumes"] = [*(spec.get("volumes") or []), {"name": name, "projected": _projected()}]
+
+def _mount(spec: Object, account: Object) -> None:
+    """Mount the token into each container that has nothing there."""
+    volume = next((item for item in items(spec, "volumes") if _is_token(item)), None)
+    # pods that are alike stay so: Kubernetes makes the suffix at random
+    name = text(volume, "name") or f"kube-api-access-{_suffix(objects.uid(account))}"
+    mounted = False
+    for kind in ("initContainers", "containers"):
+        for container in items(spec, kind):
+            mounts = container.get("volumeMounts") or []
+            if any(text(mount, "mountPath") == MOUNT_PATH for mount in mounts):
+                continue
+            container["volumeMounts"] = [*mounts, {"name": name, "readOnly": True, "mountPath": MOUNT_PATH}]
+            mounted = True
+    if mounted and volume is None:
+        spec["volumes"] = [*(spec.get("volumes") or []), {"name": name, "projected": _projected()}]
+
+
+@lru_cache(maxsize=1024)
+def _suffix(uid: str) -> str:
+    number, letters = zlib.crc32(uid.encode()), []
+    for _ in range(SUFFIX_LENGTH):
+        number, letter = divmod(number, len(SUFFIX_ALPHABET))
+        letters.append(SUFFIX_ALPHABET[letter])
+    return "".join(letters)
 
 
 def _is_token(volume: Object) -> bool:
