@@ -9,9 +9,12 @@ Spec: Mesos hierarchical allocator.
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 
 from sampan.schedule.offers import stale
+from sampan.schedule.offers.framework import Subscription
 from sampan.schedule.offers.offer import Cycle, Offer, Parts
 from sampan.schedule.offers.quota import Account, Quota, consumption
 from sampan.schedule.offers.role import lineage
@@ -49,7 +52,7 @@ class _Turn:
         """Who may be offered which node: row times width plus number."""
         self._closed: set[str] = set()  # roles that can get nothing any more that belongs to no one
         self._known_heirs: dict[tuple[str, ...], set[Branch]] = {}
-        self._given: list[tuple[Branch, int, Parts]] = []
+        self._given: list[tuple[Subscription, int, Parts]] = []
 
     def guarantees(self) -> None:
         """Give roles what they are guaranteed."""
@@ -74,7 +77,7 @@ class _Turn:
         relief = self._quota.relief(path)
         if not within(left, self._quota.most(path, relief, promised_only=True)) or not any(map(min, left, relief)):
             return False
-        self._give(row, leaf, Parts(left), left, path)
+        self._give(row, leaf, leaf.subscription, Parts(left), left, path)
         self._satisfy(needy, path)
         return True
 
@@ -82,18 +85,20 @@ class _Turn:
         """Give what is left."""
         quota, shares, width, ready = self._quota, self._shares, self._width, self._ready
         supply, free, whole, given = self._supply, self._supply.free, self._supply.whole, self._given
-        root, path_of = shares.root, quota.path
+        root, paths = shares.root, {one: quota.path(one.role) for one, _ in shares.leaves}
         for row in self._rows:
             if whole[row]:
                 leaf = first(root, ready, row * width)
-                if leaf is None or leaf.subscription is None:
+                if leaf is None or (one := leaf.subscription) is None:
                     continue
-                left = free[row]
-                path = path_of(leaf.subscription.role)
+                left, path = free[row], paths[one]
+                if not path and not quota.tight:
+                    given.append((one, row, Parts(left)))
+                    shares.give(leaf, left)
+                    continue
                 if quota.surely_allows(path, left):
-                    given.append((leaf, row, Parts(left)))
-                    if path or quota.tight:
-                        quota.take(path, left)
+                    given.append((one, row, Parts(left)))
+                    quota.take(path, left)
                     shares.give(leaf, left)
                     continue
             if supply.is_left(row):
@@ -103,6 +108,8 @@ class _Turn:
         """Offer a node to whose turn it is, until nothing is left. `needy`: only to these roles, what they lack."""
         refused: set[str] = set()  # roles that can get nothing of this node
         while self._offer(row, refused, needy, among):
+            if needy is not None and not any(map(min, self._supply.free[row], self._quota.needed)):
+                return
             if not any(self._supply.free[row]):
                 if not self._supply.is_apart(row):
                     return
@@ -126,20 +133,22 @@ class _Turn:
             if needy is not None and not any(map(min, free, relief)):
                 refused.add(one.role)
                 continue
-            most = quota.most(path, relief, promised_only=needy is not None)
+            most = free
+            if path or quota.tight:
+                most = quota.most(path, relief, promised_only=needy is not None)
             amounts = least(free, most)
             parts = supply.parts(row, one, amounts)
             total = parts.total()
             if (needy is not None and not any(map(min, amounts, relief))) or not self._is_enough(total):
                 if row not in supply.revocable:  # which not all frameworks of a role may have
                     refused.add(one.role)
-                if needy is None and one.role not in self._closed and not self._is_enough(most):
+                if most is not free and needy is None and not (one.role in self._closed or self._is_enough(most)):
                     self._closed.add(one.role)
                     self._shares.close(one.role)
                 continue
             if self._others.blocks(base + one.number, parts):
                 continue
-            self._give(row, leaf, parts, total, path)
+            self._give(row, leaf, one, parts, total, path)
             if needy is not None:
                 self._satisfy(needy, path)
             return True
@@ -164,36 +173,37 @@ class _Turn:
         minimum = self._state.minimum
         return any(amounts) and (not minimum or any(within(one, amounts) for one in minimum))
 
-    def _give(self, row: int, leaf: Branch, parts: Parts, total: Vector, path: tuple[Account, ...]) -> None:
-        self._given.append((leaf, row, parts))
+    def _give(
+        self, row: int, leaf: Branch, one: Subscription, parts: Parts, total: Vector, path: tuple[Account, ...]
+    ) -> None:
+        self._given.append((one, row, parts))
         self._supply.take(row, parts)
         self._quota.take(path, parts.bare)
         self._shares.give(leaf, total)
 
     def made(self, now_s: float) -> list[Offer]:
         """Return the offers, and let the state know of them."""
-        state, nodes = self._state, self._state.snapshot.nodes
-        offers, touched = [], {}
-        for leaf, row, parts in self._given:
-            one = leaf.subscription
-            if one is None:
-                continue
-            touched[one.number] = leaf
-            offer = Offer(state.next_id(), one.framework.id, one.role, nodes[row].name, parts, now_s)
-            offers.append(offer)
-            state.offers[offer.id] = offer
-            if parts.reserved or parts.revocable:
-                state.lend_apart(offer.node, parts)
+        state, nodes, given = self._state, self._state.snapshot.nodes, self._given
+        ids = state.next_ids(len(given))
+        offers = [
+            Offer(number, one.framework.id, one.role, nodes[row].name, parts, now_s)
+            for number, (one, row, parts) in zip(ids, given, strict=True)
+        ]
         if not offers:
             return offers
-        gained = np.zeros((self._width, len(state.offered)), np.int64)
-        taken = np.array([parts.bare for _, _, parts in self._given], np.int64)
-        np.add.at(gained, [leaf.subscription.number for leaf, _, _ in self._given if leaf.subscription], taken)
-        for number, leaf in touched.items():
-            if leaf.subscription is not None:
-                leaf.subscription.held = leaf.held
-                leaf.subscription.bare = plus(leaf.subscription.bare, gained[number].tolist())
-        rows = np.array([row for _, row, _ in self._given], np.intp)
+        state.offers.update(zip(ids, offers, strict=True))
+        for offer in offers:
+            if offer.parts.reserved or offer.parts.revocable:
+                state.lend_apart(offer.node, offer.parts)
+        size = len(state.offered)
+        flat = chain.from_iterable([parts.bare for _, _, parts in given])
+        taken = np.fromiter(flat, np.int64, size * len(given)).reshape(len(given), size)
+        rows = np.array([row for _, row, _ in given], np.intp)
         for column, amounts in zip(state.offered, taken.T, strict=True):
             np.add.at(column, rows, amounts)
+        gained = np.zeros((self._width, size), np.int64)
+        np.add.at(gained, [one.number for one, _, _ in given], taken)
+        for one, leaf in self._shares.leaves:
+            one.held = leaf.held
+            one.bare = plus(one.bare, gained[one.number].tolist())
         return offers

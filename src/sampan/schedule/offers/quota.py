@@ -62,7 +62,8 @@ class Quota:
                 above.promises |= account.promises
         self.spare = minus(available, needed)
         """What is free beyond the headroom, below 0 where guarantees cannot be met."""
-        self._needed = needed
+        self.needed = needed
+        """What roles are guaranteed and have not got, all together."""
         self.tight = any(needed)
         """Whether anybody needs headroom: where not, `spare` bounds nobody and is not kept up. What is given only ends it."""
 
@@ -74,10 +75,12 @@ class Quota:
             self._paths[role] = found
         return found
 
-    def relief(self, path: Iterable[Account]) -> Vector:
+    def relief(self, path: tuple[Account, ...]) -> Vector:
         """Return what a role may get of the headroom: what it is guaranteed and has not got."""
-        found = self._zero
-        for account in path:
+        if not path:
+            return self._zero
+        found = path[0].own
+        for account in path[1:]:
             found = plus(found, account.own)
         return found
 
@@ -90,7 +93,7 @@ class Quota:
         for account in path:
             for place, limit in account.limit.items():
                 found[place] = min(found[place], max(limit - account.consumed[place], 0))
-            if promised_only:
+            if promised_only and account.promises:
                 for place, promised in enumerate(account.guarantee):
                     if promised:
                         found[place] = min(found[place], relief[place])
@@ -115,14 +118,16 @@ class Quota:
         for account in reversed(path):
             account.consumed = plus(account.consumed, amounts)
             if account.promises:
-                before = account.needs
-                account.below = plus(account.below, change)
+                own, below = account.own, account.below
+                if any(change):
+                    account.below = plus(below, change)
                 account.settle()
-                change = minus(account.needs, before)
+                if account.own != own or account.below is not below:
+                    change = minus(account.needs, plus(own, below))
         if self.tight and any(change):
             self.spare = minus(self.spare, change)
-            self._needed = plus(self._needed, change)
-            self.tight = any(self._needed)
+            self.needed = plus(self.needed, change)
+            self.tight = any(self.needed)
 
 
 def consumption(own: Iterable[tuple[str, Vector]]) -> dict[str, Vector]:

@@ -51,6 +51,7 @@ class Shares:
 
     def __init__(self, subscriptions: Iterable[Subscription], weights: Mapping[str, float], total: Vector) -> None:
         self.root = Branch(0, [_NONE] * len(total))
+        self.leaves: list[tuple[Subscription, Branch]] = []
         self._groups: dict[str, Branch] = {}  # of each role, what has its own frameworks
         known = sorted(subscriptions, key=lambda one: (one.role, one.framework.id))
         names = with_ancestors({one.role for one in known})
@@ -68,6 +69,7 @@ class Shares:
         for order, one in enumerate(known):
             leaf = Branch(order, even, one)
             leaf.held = one.held
+            self.leaves.append((one, leaf))
             self._groups[one.role].adopt(leaf)
         _settle(self.root)
 

@@ -190,16 +190,10 @@ class State:
 
     # --- offers
 
-    def next_id(self) -> int:
-        self._last += 1
-        return self._last
-
-    def lend(self, offer: Offer) -> None:
-        """Count a new offer among what its framework has."""
-        self.offers[offer.id] = offer
-        self._count(offer, 1)
-        self.subscription(offer.framework, offer.role).gain(offer.parts.total(), offer.parts.bare)
-        self.lend_apart(offer.node, offer.parts)
+    def next_ids(self, count: int) -> range:
+        """Return ids that no offer had."""
+        first, self._last = self._last + 1, self._last + count
+        return range(first, self._last + 1)
 
     def lend_apart(self, node: str, parts: Parts) -> None:
         """Count what of an offer is reserved or revocable."""
