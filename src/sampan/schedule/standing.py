@@ -9,63 +9,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from sampan.schedule import relative
 from sampan.schedule.arrays import NOWHERE, Floats, Ints, Mask, Rows
 from sampan.schedule.ask import Ask
-from sampan.schedule.plugin import GRAIN, Filter, Normal, Reach, Score, normalised
+from sampan.schedule.plugin import GRAIN, Filter, Reach, Score
 from sampan.schedule.plugins.resources_fit import Fit
 from sampan.schedule.profile import Profile
 from sampan.schedule.refusal import Refusal, refusal
+from sampan.schedule.relative import Relative
 from sampan.schedule.snapshot import Snapshot
 from sampan.schedule.view import Nodes
 
 _FEW = 64
-_TWO_SIDED = (Normal.SPAN, Normal.EVEN)
-
-
-class Relative:
-    """A rule of reach FIXED whose points are relative to the extremes of its raw values over the nodes that passed."""
-
-    def __init__(self, rule: Score, normal: Normal, grains: float, raw: Floats) -> None:
-        self.normal = normal
-        self.grains = grains
-        self.raw = raw
-        self.counted = rule.counted()
-        self._least, self._greatest = 0.0, 0.0
-        self._low, self._high = -1, -1  # witnesses
-
-    def settle(self, passed: Mask) -> Floats:
-        """Find the extremes anew; returns the points in grains, [nodes]."""
-        among = passed if self.counted is None else passed & self.counted
-        if not among.any():
-            self._low = self._high = -1
-            return np.zeros(len(self.raw))
-        lows, highs = np.where(among, self.raw, np.inf), np.where(among, self.raw, -np.inf)
-        self._low, self._high = int(lows.argmin()), int(highs.argmax())
-        self._least, self._greatest = float(lows[self._low]), float(highs[self._high])
-        return relative_grains(self.normal, self.raw, self._least, self._greatest, self.grains, self.counted)
-
-    def holds(self, scores: Floats, touched: Rows | None) -> bool:
-        """Return whether the extremes are still what they were, as far as the touched rows (all where None) tell."""
-        if self._high < 0:
-            return False
-        if scores[self._high] == NOWHERE or (self.two_sided and scores[self._low] == NOWHERE):
-            return False
-        raw = self.raw if touched is None else self.raw.take(touched)
-        beyond = raw > self._greatest
-        if self.two_sided:
-            beyond |= raw < self._least
-        if not beyond.any():
-            return True
-        passed = scores if touched is None else scores.take(touched)
-        return not bool((beyond & (passed > NOWHERE)).any())
-
-    @property
-    def two_sided(self) -> bool:
-        return self.normal in _TWO_SIDED
-
-    @property
-    def witnesses(self) -> tuple[int, ...]:
-        return (self._low, self._high) if self.two_sided else (self._high,)
 
 
 class Standing:
@@ -180,7 +135,7 @@ class Standing:
 
     def leans_on(self, row: int) -> bool:
         """Return whether the points of other nodes change when this one passes no more."""
-        return any(row in relative.witnesses for relative in self._relative)
+        return any(one.leans_on(row) for one in self._relative)
 
     def refresh(self) -> None:
         """Bring `scores` up to date: without the rules that are asked anew for each pod."""
@@ -207,8 +162,8 @@ class Standing:
         self.scores = self._scored(nodes)
         if self._relative and not self.wide:
             passed = self.scores > NOWHERE
-            for relative in self._relative:
-                points = relative.settle(passed)
+            for one in self._relative:
+                points = one.of(passed)
                 self.scores += points
                 self._fixed = points if self._fixed is None else self._fixed + points
 
@@ -245,19 +200,15 @@ class Standing:
             return total
         passed = total > NOWHERE
         nodes.passed = self._over_all(passed)
-        for relative in self._relative:
-            raw = nodes.pick(relative.raw)
-            counted = None if relative.counted is None else nodes.pick(relative.counted)
-            total = total + _relative_to(passed, raw, relative.normal, relative.grains, counted)
+        for one in self._relative:
+            total = total + nodes.pick(one.of(nodes.passed))
         for score, grains in self._far:
-            raw = score.points(nodes)
+            raw, counted = score.points(nodes), score.counted()
             if score.normal is None:
                 total = total + np.rint(raw * grains)
-                continue
-            counted = score.counted()
-            total = total + _relative_to(
-                passed, raw, score.normal, grains, None if counted is None else nodes.pick(counted)
-            )
+            else:
+                counted = None if counted is None else nodes.pick(counted)
+                total = total + relative.points(score.normal, raw, grains, passed, counted)
         return total
 
     def _over_all(self, passed: Mask) -> Mask:
@@ -274,20 +225,3 @@ class Standing:
             return False
         new, self._terms = terms[self._terms :], len(terms)
         return any(self.snapshot.matches(said.term, self.ask.shape) for said in new)
-
-
-def relative_grains(
-    normal: Normal, raw: Floats, least: float, greatest: float, grains: float, counted: Mask | None
-) -> Floats:
-    """Return points in whole grains; those that are not counted get none."""
-    found: Floats = np.rint(normalised(normal, raw, least, greatest) * grains)
-    return found if counted is None else np.where(counted, found, 0.0)
-
-
-def _relative_to(passed: Mask, raw: Floats, normal: Normal, grains: float, counted: Mask | None) -> Floats:
-    among = passed if counted is None else passed & counted
-    greatest = float(np.where(among, raw, -np.inf).max())
-    if greatest == -np.inf:
-        return np.zeros(len(raw))
-    least = float(np.where(among, raw, np.inf).min()) if normal in _TWO_SIDED else 0.0
-    return relative_grains(normal, raw, least, greatest, grains, counted)
