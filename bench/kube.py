@@ -35,6 +35,8 @@ PODS = 150_000
 WATCHES = 10_000
 TOKEN = "bench"
 NAMESPACE = "bench"
+ALONE = "--no-scheduler"
+"""Rates and lists are the API's own: pods that nobody can place are not tried meanwhile. `up` and `idle-memory` have all."""
 
 
 class Server:
@@ -51,8 +53,8 @@ class Server:
         control = self.home / "control"
         control.mkdir(parents=True, exist_ok=True)
         (control / "tokens.csv").write_text(f"{TOKEN},bench,1,benchers\nroot,root,2,system:masters\n")
-        argv = [sys.executable, "-m", "sampan.cmd.control", "--data-root", str(self.home), "--no-scheduler"]
-        argv += ["--listen", f"127.0.0.1:{self.port}", "--plain-listen", f"127.0.0.1:{self.plain}", "--log-level", "warning"]
+        argv = [sys.executable, "-m", "sampan.cmd.control", "--data-root", str(self.home), "--log-level", "warning"]
+        argv += ["--listen", f"127.0.0.1:{self.port}", "--plain-listen", f"127.0.0.1:{self.plain}"]
         argv += self.flags
         began = time.perf_counter()
         with (self.home / "log").open("ab") as log:
@@ -108,9 +110,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def served() -> Iterator[Server]:
+def served(*flags: str) -> Iterator[Server]:
     home = Path(tempfile.mkdtemp(prefix="sampan-bench-kube-", dir="/var/tmp"))
-    server = Server(home)
+    server = Server(home, *flags)
     try:
         server.start()
         server.prepare()
@@ -144,7 +146,7 @@ def _rates(measure: str, take: Callable[[int], dict], peer: tuple[str, list[floa
 
 
 def get() -> list[Result]:
-    with served() as server, watching(server):
+    with served(ALONE) as server, watching(server):
         words = ("3", "get", f"/api/v1/namespaces/{NAMESPACE}/configmaps/one", TOKEN)
         lines = _rates("get", lambda _: load(server, *words))
         return lines + _rates("get-tls", lambda _: load(server, *words, tls=True))
@@ -153,7 +155,7 @@ def get() -> list[Result]:
 def create(kind: str, file: str, count: int) -> list[Result]:
     name, path = f"create-{kind[:-1]}", f"/api/v1/namespaces/{NAMESPACE}/{kind}?fieldValidation=Strict"
     words = (str(count), "post", path, TOKEN, str(OBJECTS / file))
-    with served() as server, watching(server):
+    with served(ALONE) as server, watching(server):
         lines = _rates(name, lambda number: load(server, *words, f"c{number}"), etcd_rate())
         return lines + _rates(f"{name}-tls", lambda number: load(server, *words, f"t{number}", tls=True))
 
@@ -326,7 +328,7 @@ async def _fill(home: Path, pod: dict) -> None:
 
 
 def list_150k() -> list[Result]:
-    with served() as server:
+    with served(ALONE) as server:
         fill(server)
         connection = http.client.HTTPConnection("127.0.0.1", server.plain, timeout=60)
         taken, pages = [], []
@@ -402,10 +404,10 @@ while True:
 
 
 def watch_10k() -> list[Result]:
-    with served() as server:
+    with served(ALONE) as server:
         lines = [_open_watches(server, "watch-10k", server.plain, WATCHES, tls=False)]
         lines.append(_fan_out(server))
-    with served() as server:
+    with served(ALONE) as server:
         lines.append(_open_watches(server, "watch-10k-tls", server.port, WATCHES, tls=True))
     return lines
 
