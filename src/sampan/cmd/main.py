@@ -15,6 +15,8 @@ _VERBS = {
     "kubeconfig": "kubeconfig:main",
     "policy": "policy:main",
     "rotate-keys": "sealing:main",
+    "explain": "explain:main",
+    "sched": "sched:main",
     "sim": "sim:main",
 }
 """Verb -> module and function in this package; each takes the words after the verb and returns the exit code."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from hollow import hollow_nodes
-from kube import ControlPlane, control_plane
+from kube import ROOT, ControlPlane, control_plane
 
 _numbers = itertools.count(1)
 NODES = 3
@@ -120,6 +121,7 @@ def test_describe_says_why_not(space):
         )
         assert space.refusal("big") == expected
         assert expected in space.k("describe pod big")
+        assert (explained(space, "pod/big").stdout, explained(space, "pod/big").returncode) == (f"{expected}\n", 1)
         told = condition(space.get("big"), "PodScheduled")
         assert (told["status"], told["reason"], told["message"]) == ("False", "Unschedulable", expected)
         assert space.refusal("wrong") == (
@@ -135,6 +137,80 @@ def test_describe_says_why_not(space):
         assert space.node("wrong") == "hollow-2"
     finally:
         plane.kubectl("label", "nodes", "hollow-2", "pool=a", "--overwrite")
+
+
+def sampan(space: Space, *words: str) -> subprocess.CompletedProcess[str]:
+    argv = [str(ROOT / ".venv/bin/sampan"), *words, "--kubeconfig", str(space.plane.kubeconfig)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+
+
+def explained(space: Space, what: str) -> subprocess.CompletedProcess[str]:
+    return sampan(space, "explain", what, "-n", space.name)
+
+
+def test_explain(space):
+    space.pod("here")
+    space.ready("here")
+    assert explained(space, "pod/here").stdout == f"{space.name}/here is on {space.node('here')}.\n"
+    space.pod("gated", schedulingGates=[{"name": "example.com/wait"}])
+    assert "scheduling gates: example.com/wait" in explained(space, "pod/gated").stdout
+    missing = explained(space, "pod/gone")
+    assert (missing.returncode, missing.stderr) == (
+        1,
+        f'sampan: pods "gone" not found in {space.name}, or it has ended\n',
+    )
+
+
+WHATIF = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      nodeSelector: {disk: fast}
+      containers: [{name: c, image: i, resources: {limits: {cpu: "3"}}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: vip}
+spec:
+  priorityClassName: high
+  nodeSelector: {kubernetes.io/hostname: hollow-0}
+  containers: [{name: c, image: i, resources: {requests: {cpu: "3"}}}]
+"""
+NODE = """
+---
+apiVersion: v1
+kind: Node
+metadata: {name: new, labels: {disk: fast}}
+status: {allocatable: {cpu: "4", memory: 8Gi, pods: "10"}}
+"""
+
+
+def test_whatif(space, tmp_path):
+    space.pod("low", "2", nodeSelector={"kubernetes.io/hostname": "hollow-0"}, priorityClassName="low")
+    space.ready("low")
+    (tmp_path / "manifest").write_text(WHATIF)
+    asked = sampan(space, "sched", "whatif", "-f", str(tmp_path / "manifest"), "-n", space.name)
+    lines = [line.split() for line in asked.stdout.splitlines()]
+    assert lines[:4] == [
+        ["POD", "NODE", "EVICTS"],
+        [f"{space.name}/web-0", "<none>", "<none>"],
+        [f"{space.name}/web-1", "<none>", "<none>"],
+        [f"{space.name}/vip", "hollow-0", f"{space.name}/low"],
+    ]
+    assert f"{space.name}/web-0: 0/3 nodes are available: 3 node(s) didn't match Pod's node affinity" in asked.stdout
+    assert asked.returncode == 1
+    (tmp_path / "manifest").write_text(WHATIF + NODE)
+    asked = sampan(space, "sched", "whatif", "-f", str(tmp_path / "manifest"), "-n", space.name)
+    assert [f"{space.name}/web-0", "new", "<none>"] in [line.split() for line in asked.stdout.splitlines()]
+    assert "1 Insufficient cpu" in asked.stdout  # there is room for one on the new node
+    assert "not found" in space.k("get pod vip", check=False)
+    assert space.node("low") == "hollow-0"
 
 
 def test_what_is_said_again_is_counted(space):

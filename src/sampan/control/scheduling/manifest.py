@@ -1,0 +1,95 @@
+"""Pods and nodes that a manifest speaks of, as a server would have them as far as scheduling goes. Pure."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from sampan.base.errors import InvalidArgument
+from sampan.control.scheduling import nodes, pods
+from sampan.control.scheduling.pods import Seen
+from sampan.kube import object as objects
+from sampan.kube.object import Object
+from sampan.kube.reading import items, mapping, number, text
+from sampan.schedule.node import Node
+
+_TEMPLATED = {
+    "Deployment": ("replicas",),
+    "ReplicaSet": ("replicas",),
+    "ReplicationController": ("replicas",),
+    "StatefulSet": ("replicas",),
+    "Job": ("parallelism",),
+}
+_DAEMON_SET = "DaemonSet: its pods are made for each node by its controller; give pods instead"
+
+
+class Wanted(msgspec.Struct):
+    pods: list[Seen]
+    nodes: list[Node]
+
+
+def read(documents: Iterable[object], namespace: str, priorities: Mapping[str, int]) -> Wanted:
+    """Return what the documents of a manifest want. `priorities`: of the priority classes; "" is the default one's.
+
+    Raises:
+        InvalidArgument: a kind that is neither pods nor nodes.
+    """
+    wanted = Wanted([], [])
+    for obj in _objects(documents):
+        kind = text(obj, "kind")
+        if kind == "Node":
+            wanted.nodes.append(nodes.node(obj))
+        elif kind == "Pod":
+            wanted.pods.append(_pod(obj, namespace, priorities))
+        elif kind in _TEMPLATED:
+            wanted.pods += [_pod(pod, namespace, priorities) for pod in _of_template(obj, *_TEMPLATED[kind])]
+        elif kind == "DaemonSet":
+            raise InvalidArgument(_DAEMON_SET)
+        else:
+            known = ", ".join(["Pod", "Node", *_TEMPLATED])
+            raise InvalidArgument(
+                f"{kind or 'a document without a kind'}: there is nothing to place; known are {known}"
+            )
+    return wanted
+
+
+def _objects(documents: Iterable[object]) -> Iterator[Object]:
+    for document in documents:
+        if document is None:
+            continue
+        if not isinstance(document, dict):
+            raise InvalidArgument("the manifest holds something that is no object")
+        if text(document, "kind").endswith("List") and "items" in document:
+            yield from items(document, "items")
+        else:
+            yield document
+
+
+def _of_template(obj: Object, count: str) -> Iterator[Object]:
+    given = objects.at(obj, "spec", count)
+    template = mapping(obj, "spec", "template")
+    for place in range(given if isinstance(given, int) else 1):
+        meta = {**mapping(template, "metadata"), "name": f"{objects.name(obj)}-{place}"}
+        if objects.namespace(obj):
+            meta["namespace"] = objects.namespace(obj)
+        yield {**template, "kind": "Pod", "metadata": meta}
+
+
+def _pod(obj: Object, namespace: str, priorities: Mapping[str, int]) -> Seen:
+    obj = copy.deepcopy(obj)
+    objects.metadata(obj).setdefault("namespace", namespace)
+    spec = obj.setdefault("spec", {})
+    if not number(spec, "priority"):
+        name = text(spec, "priorityClassName")
+        if name and name not in priorities:
+            raise InvalidArgument(f'no PriorityClass with name "{name}" was found')
+        spec["priority"] = priorities.get(name, 0)
+    for container in [*items(spec, "containers"), *items(spec, "initContainers")]:
+        resources = container.setdefault("resources", {})
+        resources["requests"] = {**mapping(resources, "limits"), **mapping(resources, "requests")}
+    found = pods.seen({**obj, "status": {}})
+    if found is None:
+        raise InvalidArgument(f"pod {objects.name(obj)} has ended")
+    return found

@@ -1,0 +1,172 @@
+"""The scheduler on a real server in memory: two at a time, refusals of the API, nodes that go, hollow nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from sampan.api.kube.api import Api
+from sampan.api.kube.local import LocalClient
+from sampan.api.kube.request import User
+from sampan.base.clock import SystemClock
+from sampan.client.port import Ref
+from sampan.control.controller import NAMESPACES, PODS
+from sampan.control.scheduler import PodScheduler
+from sampan.control.scheduling.events import EVENTS
+from sampan.control.scheduling.following import NODES
+from sampan.kube.status import ApiError
+from sampan.sim.hollow import HollowNodes, Wish
+from unit.control.server import server
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    async with server(SystemClock()) as made:
+        await LocalClient(made, User("tester"), "tester").create(NAMESPACES, {"metadata": {"name": "default"}})
+        yield made
+
+
+class Client(LocalClient):
+    """`refuse`: what is not done, by a part of its path, once each."""
+
+    refuse: dict[str, ApiError] = {}
+
+    async def create(self, ref: Ref, obj, *, subresource: str = "", name: str = ""):
+        if (error := self.refuse.pop(f"{subresource} {name}", None)) is not None:
+            raise error
+        return await super().create(ref, obj, subresource=subresource, name=name)
+
+
+def client(api: Api, name: str = "tester") -> Client:
+    return Client(api, User(name), name)
+
+
+@contextlib.asynccontextmanager
+async def scheduling(*clients: Client) -> AsyncIterator[list[PodScheduler]]:
+    running = [PodScheduler(one, SystemClock(), "here") for one in clients]
+    for one in running:
+        await one.start()
+    try:
+        yield running
+    finally:
+        for one in running:
+            await one.close()
+
+
+@contextlib.asynccontextmanager
+async def nodes(api: Api, count: int, **capacity: str) -> AsyncIterator[HollowNodes]:
+    wish = Wish(count=count, prefix="n", capacity={"cpu": "4", "memory": "8Gi", "pods": "10", **capacity})
+    made = HollowNodes(client(api, "hollow"), SystemClock(), wish)
+    await made.start()
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+def pod(name: str, cpu: str = "100m", **spec) -> dict:
+    container = {"name": "c", "image": "i", "resources": {"requests": {"cpu": cpu}}}
+    return {"metadata": {"name": name, "namespace": "default"}, "spec": {"containers": [container], **spec}}
+
+
+async def until(holds: Callable, seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not await holds():
+            await asyncio.sleep(0.01)
+
+
+async def placed(api: Api) -> dict[str, str]:
+    found = (await client(api).list(PODS)).items
+    return {one["metadata"]["name"]: one["spec"].get("nodeName", "") for one in found}
+
+
+async def events(api: Api, reason: str) -> list[dict]:
+    return [event for event in (await client(api).list(EVENTS)).items if event["reason"] == reason]
+
+
+async def test_two_at_once_place_each_pod_once(api):
+    async with nodes(api, 3, pods="20"), scheduling(client(api, "one"), client(api, "two")):
+        for number in range(30):
+            await client(api).create(PODS, pod(f"p{number}"))
+        await until(lambda: _all(api))
+        assert max(Counter((await placed(api)).values()).values()) <= 20
+        await until(lambda: _count(api, "Scheduled", 30))
+
+
+async def _all(api: Api) -> bool:
+    return all((await placed(api)).values())
+
+
+async def _count(api: Api, reason: str, count: int) -> bool:
+    return len(await events(api, reason)) == count
+
+
+async def test_a_binding_that_is_refused_has_another_turn(api):
+    one = client(api, "one")
+    one.refuse = {"binding p": ApiError(500, "InternalError", "not now")}
+    async with nodes(api, 1), scheduling(one):
+        await client(api).create(PODS, pod("p"))
+        await until(lambda: _all(api))
+        [failed] = await events(api, "FailedScheduling")
+        assert failed["note"] == 'binding rejected: running Bind plugin "DefaultBinder": not now'
+
+
+async def test_a_node_that_goes_takes_no_pods(api):
+    async with scheduling(client(api, "one")):
+        async with nodes(api, 1):
+            await client(api).create(PODS, pod("a"))
+            await until(lambda: _all(api))
+        await client(api).create(PODS, pod("b"))
+        await until(lambda: _count(api, "FailedScheduling", 1))
+        [failed] = await events(api, "FailedScheduling")
+        assert failed["note"] == "no nodes available to schedule pods"
+        assert (failed["reportingController"], failed["type"], failed["action"]) == (
+            "default-scheduler",
+            "Warning",
+            "Scheduling",
+        )
+        async with nodes(api, 1):
+            await until(lambda: _all(api))
+
+
+async def test_pods_of_higher_priority_have_their_turn_first(api):
+    for number in range(4):
+        await client(api).create(PODS, pod(f"low{number}", "3", priority=1))
+    await client(api).create(PODS, pod("high", "3", priority=5))
+    async with nodes(api, 1), scheduling(client(api, "one")):
+        await until(lambda: _count(api, "Scheduled", 1))
+        assert (await placed(api))["high"] == "n-0"
+        assert not await events(api, "Preempted")
+
+
+async def test_who_makes_room_for_a_pod_that_goes_is_counted_again(api):
+    async with nodes(api, 1), scheduling(client(api, "one")):
+        finalized = pod("victim", "3", priority=1)
+        finalized["metadata"]["finalizers"] = ["example.com/look"]
+        await client(api).create(PODS, finalized)
+        await until(lambda: _all(api))
+        await client(api).create(PODS, pod("vip", "3", priority=5))
+        await until(lambda: _count(api, "Preempted", 1))
+        await client(api).delete(PODS, "default", "vip", {"gracePeriodSeconds": 0})
+        await client(api).create(PODS, pod("late", "3", priority=1))
+        await until(lambda: _failed(api, "late"))  # the victim has not ended
+        release = {"metadata": {"finalizers": None}}
+        await client(api).patch(PODS, "default", "victim", release, media="application/merge-patch+json")
+        await until(lambda: _all(api))
+        assert (await placed(api)) == {"late": "n-0"}
+
+
+async def _failed(api: Api, name: str) -> bool:
+    return any(event["regarding"]["name"] == name for event in await events(api, "FailedScheduling"))
+
+
+async def test_hollow_nodes_are_ready_and_leave_nothing(api):
+    async with nodes(api, 5):
+        found = (await client(api).list(NODES)).items
+        assert [node["status"]["conditions"][-1]["type"] for node in found] == 5 * ["Ready"]
+        assert not any(node["spec"].get("taints") for node in found)
+    assert not (await client(api).list(NODES)).items
