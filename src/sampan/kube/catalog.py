@@ -31,8 +31,10 @@ from sampan.kube.kinds import (
     rbac,
     resource,
     scheduling,
+    service,
     storage,
     storagemigration,
+    volumes,
 )
 from sampan.kube.printing.printers import PRINTERS
 from sampan.kube.resource import VERBS, Resource, Subresource
@@ -261,7 +263,13 @@ RESOURCES: tuple[Resource, ...] = (
 )  # fmt: skip
 
 _BY_GROUP: Mapping[str, Mapping[str, Strategy]] = {
-    "": {**core.STRATEGIES, **pod.STRATEGIES, **event.STRATEGIES},
+    "": {
+        **core.STRATEGIES,
+        **pod.STRATEGIES,
+        **service.STRATEGIES,
+        **volumes.STRATEGIES,
+        **event.STRATEGIES,
+    },
     "admissionregistration.k8s.io": admissionregistration.STRATEGIES,
     "apiextensions.k8s.io": apiextensions.STRATEGIES,
     "apiregistration.k8s.io": apiregistration.STRATEGIES,

@@ -67,3 +67,11 @@ def at(obj: Any, *path: str) -> Any:
             return None
         obj = obj.get(part)
     return obj
+
+
+def spec_of(obj: Object) -> Object:
+    """Return an object's spec; one that is missing or is no object becomes an empty one."""
+    found = obj.get("spec")
+    if not isinstance(found, dict):
+        found = obj["spec"] = {}
+    return found

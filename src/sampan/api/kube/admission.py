@@ -12,7 +12,9 @@ from typing import Any, Protocol
 import msgspec
 
 from sampan.api.kube import warning
+from sampan.api.kube.call import Call
 from sampan.api.kube.request import User
+from sampan.kube import object as objects
 from sampan.kube.object import Object
 from sampan.kube.resource import Resource
 from sampan.kube.status import ApiError
@@ -50,6 +52,23 @@ class Attributes(msgspec.Struct):
             and self.subresource == subresource
             and self.object is not None
         )
+
+
+def of_call(call: Call, operation: str, obj: Object | None, old: Object | None, subresource: str = "") -> Attributes:
+    """Return a write as admission sees it."""
+    return Attributes(
+        operation=operation,
+        resource=call.served.resource,
+        subresource=subresource,
+        namespace=call.target.namespace,
+        name=(objects.name(obj) if obj else "") or call.target.name,
+        object=obj,
+        old=old,
+        user=call.request.user,
+        dry_run=call.dry_run,
+        warnings=call.warnings,
+        audit=call.request.annotations,
+    )
 
 
 class Plugin(Protocol):

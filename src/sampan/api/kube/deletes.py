@@ -9,7 +9,8 @@ import asyncio
 
 import msgspec
 
-from sampan.api.kube.admission import Attributes, Chain
+from sampan.api.kube import admission
+from sampan.api.kube.admission import Chain
 from sampan.api.kube.answers import Renderer, json
 from sampan.api.kube.call import Call
 from sampan.api.kube.records import Records
@@ -155,19 +156,7 @@ class Deletes:
         return Outcome(item._replace(value=value, mod_revision=revision), gone=False)
 
     async def _admit(self, call: Call, obj: Object) -> None:
-        attributes = Attributes(
-            operation="DELETE",
-            resource=call.served.resource,
-            subresource="",
-            namespace=call.target.namespace,
-            name=call.target.name,
-            object=None,
-            old=obj,
-            user=call.request.user,
-            dry_run=call.dry_run,
-            warnings=call.warnings,
-            audit=call.request.annotations,
-        )
+        attributes = admission.of_call(call, "DELETE", None, obj)
         await self._chain.mutate(attributes)
         await self._chain.validate(attributes)
 

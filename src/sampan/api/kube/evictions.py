@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from sampan.api.kube.admission import Attributes, Chain
+from sampan.api.kube import admission
+from sampan.api.kube.admission import Chain
 from sampan.api.kube.answers import json
 from sampan.api.kube.call import Call
 from sampan.api.kube.deletes import ATTEMPTS, Deletes, Options, options
@@ -60,20 +61,7 @@ class Evictions:
 
     async def _admit(self, call: Call, body: Object) -> None:
         """Ask those who watch over evictions. The deletion is judged besides."""
-        attributes = Attributes(
-            operation="CREATE",
-            resource=call.served.resource,
-            subresource="eviction",
-            namespace=call.target.namespace,
-            name=call.target.name,
-            object=body,
-            old=None,
-            user=call.request.user,
-            dry_run=call.dry_run,
-            warnings=call.warnings,
-            audit=call.request.annotations,
-        )
-        await self._chain.validate(attributes)
+        await self._chain.validate(admission.of_call(call, "CREATE", body, None, "eviction"))
 
     async def _unguarded(self, call: Call, pod: Object) -> bool:
         """Spend a disruption of the budget that guards a pod; True where none was spent because of the state it is in."""

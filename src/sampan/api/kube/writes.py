@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sampan.api.kube import bodies, metadata
+from sampan.api.kube import admission, bodies, metadata
 from sampan.api.kube.admission import Attributes, Chain
 from sampan.api.kube.answers import Renderer
 from sampan.api.kube.call import Call
@@ -122,7 +122,7 @@ class Writes:
         if served.strategy.has_status:
             obj.pop("status", None)
         served.fill(obj)
-        attributes = self._attributes(call, "CREATE", obj, None)
+        attributes = admission.of_call(call, "CREATE", obj, None)
         if not objects.name(obj):  # a plugin may give a name
             raise status.invalid(resource.kind, resource.group, "", [metadata.NAMELESS])
         await self._chain.mutate(attributes)
@@ -188,7 +188,7 @@ class Writes:
         metadata.carry(new, old)
         metadata.confine(served, change.subresource, new, old)
         served.fill(new)
-        attributes = self._attributes(call, "UPDATE", new, old, change.subresource)
+        attributes = admission.of_call(call, "UPDATE", new, old, change.subresource)
         await self._chain.mutate(attributes)
         faults = _prepared(served, change.subresource, new, old)
         if faults:
@@ -243,23 +243,6 @@ class Writes:
     async def _remove(self, call: Call, item: Item) -> None:
         if not call.dry_run:
             await self._records.store(call.served.resource).commit([Op(item.key, None, item.mod_revision)])
-
-    def _attributes(
-        self, call: Call, operation: str, obj: Object | None, old: Object | None, subresource: str = ""
-    ) -> Attributes:
-        return Attributes(
-            operation=operation,
-            resource=call.served.resource,
-            subresource=subresource,
-            namespace=call.target.namespace,
-            name=objects.name(obj) if obj else call.target.name,
-            object=obj,
-            old=old,
-            user=call.request.user,
-            dry_run=call.dry_run,
-            warnings=call.warnings,
-            audit=call.request.annotations,
-        )
 
 
 def stored_form(obj: Object) -> bytes:

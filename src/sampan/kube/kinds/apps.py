@@ -7,7 +7,7 @@ from typing import Any
 
 from sampan.kube.fielderror import FieldError, forbidden, invalid, required
 from sampan.kube.kinds import check, podspec
-from sampan.kube.object import Object, at, metadata
+from sampan.kube.object import Object, at, metadata, spec_of
 from sampan.kube.selector import SelectorError, of_object
 from sampan.kube.strategy import Strategy
 
@@ -21,15 +21,8 @@ _STATEFUL_FREE = {
 }  # fmt: skip
 
 
-def _spec(obj: Object) -> Object:
-    found = obj.get("spec")
-    if not isinstance(found, dict):
-        found = obj["spec"] = {}
-    return found
-
-
 def _default_deployment(obj: Object) -> None:
-    spec = _spec(obj)
+    spec = spec_of(obj)
     spec.setdefault("replicas", 1)
     strategy = spec.setdefault("strategy", {})
     if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
@@ -42,13 +35,13 @@ def _default_deployment(obj: Object) -> None:
 
 
 def _default_replica_set(obj: Object) -> None:
-    spec = _spec(obj)
+    spec = spec_of(obj)
     spec.setdefault("replicas", 1)
     podspec.default_template(spec.get("template"))
 
 
 def _default_stateful_set(obj: Object) -> None:
-    spec = _spec(obj)
+    spec = spec_of(obj)
     spec.setdefault("replicas", 1)
     spec.setdefault("podManagementPolicy", "OrderedReady")
     strategy = spec.setdefault("updateStrategy", {})
@@ -68,7 +61,7 @@ def _default_stateful_set(obj: Object) -> None:
 
 
 def _default_daemon_set(obj: Object) -> None:
-    spec = _spec(obj)
+    spec = spec_of(obj)
     strategy = spec.setdefault("updateStrategy", {})
     if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
         rolling = strategy.setdefault("rollingUpdate", {})
