@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sampan.base.errors import InvalidArgument, SampanError
-from sampan.cli.table import show
+from sampan.cli.table import Row, show
 
 if TYPE_CHECKING:
-    from sampan.sim.arrivals import Maker, Policy
+    from sampan.sim.arrivals import Floats, Maker, Policy
     from sampan.sim.gpu import Cluster, Workload
 
 POLICIES = {"best-fit": "BestFit", "fgd": "FragmentationDescent", "lasting": "Lasting"}
@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
 
 
 def _run(words: argparse.Namespace) -> int:
-    from sampan.sim import figures, openb
+    from sampan.sim import figures, openb, report
     from sampan.sim.arrivals import Replay, allocation
 
     folder = Path(words.trace)
@@ -39,13 +39,15 @@ def _run(words: argparse.Namespace) -> int:
     missing = [seed for seed in words.seeds if seed not in orders]
     if missing:
         raise InvalidArgument(f"there is no order for seed {missing[0]}: there are {', '.join(map(str, orders))}")
-    rows = []
+    rows: list[Row] = []
+    curves: dict[str, Floats] = {}
     for name in dict.fromkeys([words.policy, *words.against]):
         replay = Replay(cluster, workload, policy(name, cluster, workload))
         outcomes = [replay.run(orders[seed]) for seed in words.seeds or orders]
         found = figures.mean([figures.figures(cluster, workload, outcome) for outcome in outcomes])
         allocated = sum(allocation(outcome, cluster.milli, words.percent) for outcome in outcomes) / len(outcomes)
-        row = {
+        curves[name] = figures.curve(outcomes[0], cluster.milli)
+        row: Row = {
             "policy": name,
             "allocated": f"{allocated:.2f}",
             "placed": str(found.placed),
@@ -54,6 +56,10 @@ def _run(words: argparse.Namespace) -> int:
         row |= {share: f"{getattr(found, share):.2f}" for share in ("gpu", "cpu", "memory", "fragmented")}
         rows.append(row)
     show(rows, _COLUMNS)
+    if words.html:
+        table = [[title for title, _ in _COLUMNS], *([str(row[field]) for _, field in _COLUMNS] for row in rows)]
+        axes = "GPU that has arrived, % of the cluster's", "GPU placed, % of the cluster's, first order"
+        Path(words.html).write_text(report.page(f"Placing {words.workload}", table, curves, axes))
     return 0
 
 
@@ -107,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--percent", type=int, default=130, metavar="P", help="allocation is told at P %% arrived; default 130"
     )
+    parser.add_argument("--html", metavar="FILE", help="write a page with a chart, too")
     return parser
 
 

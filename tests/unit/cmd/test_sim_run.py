@@ -33,6 +33,17 @@ def test_policies_stand_beside_each_other(trace, capsys):
     ]
 
 
+def test_a_page_with_a_chart(trace, tmp_path):
+    file = tmp_path / "page.html"
+    words = ["--policy", "lasting", "--against", "best-fit", "--percent", "133", "--html", str(file)]
+    assert main(["sim", "run", "--trace", str(trace), *words]) == 0
+    text = file.read_text()
+    assert text.count("<polyline") == 2
+    assert text.count("<tr>") == 3
+    assert "nan" not in text
+    assert "http" not in text
+
+
 def test_a_policy_of_a_file(trace, tmp_path, capsys):
     file = tmp_path / "mine.py"
     file.write_text(
