@@ -97,7 +97,7 @@ def test_a_token_ends_with_its_account_and_its_pod(plane, namespace) -> None:
         ({"spec": "x"}, 400),
         ({"spec": {"audiences": 1}}, 400),
         ({"spec": {"boundObjectRef": {"kind": "Pod", "name": "not-there"}}}, 404),
-        ({"spec": {"boundObjectRef": {"kind": "Deployment", "name": "x"}}}, 404),
+        ({"spec": {"boundObjectRef": {"kind": "Deployment", "name": "x"}}}, 400),
         ([], 400),
     ],
 )

@@ -123,9 +123,14 @@ class AccountTokens:
     async def _bound(self, namespace: str, account: str, reference: Any) -> Object | None:
         if not isinstance(reference, dict) or not reference:
             return None
-        found = await self._object(str(reference.get("kind")), namespace, str(reference.get("name")))
+        kind = str(reference.get("kind"))
+        if kind not in _BOUND:
+            raise status.bad_request(
+                f"cannot bind token to object of type {reference.get('apiVersion') or ''}, Kind={kind}"
+            )
+        found = await self._object(kind, namespace, str(reference.get("name")))
         if found is None:
-            raise status.not_found(_BOUND.get(str(reference.get("kind")), "objects"), "", str(reference.get("name")))
+            raise status.not_found(_BOUND[kind], "", str(reference.get("name")))
         if reference.get("uid") not in (None, "", objects.uid(found)):
             raise status.conflict(
                 _BOUND[str(reference["kind"])],
