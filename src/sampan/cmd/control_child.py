@@ -35,12 +35,15 @@ class ControlChild:
         plain: str = "",
         store: str = "",
         policies: Sequence[str] = (),
+        *,
+        scheduler: bool = True,
     ) -> None:
         self._directory = data_root / "control"
         self._argv = [sys.executable, "-m", "sampan.cmd.control", "--data-root", str(data_root), "--listen", listen]
         self._argv += ["--log-level", log_level, *(["--plain-listen", plain] if plain else [])]
         self._argv += ["--store", store] if store else []
         self._argv += [word for folder in policies for word in ("--policies", folder)]
+        self._argv += [] if scheduler else ["--no-scheduler"]
         self._task: asyncio.Task[None] | None = None
         self._pidfd = -1
         self._pid = 0
@@ -70,7 +73,8 @@ class ControlChild:
             await process.ended(self._pidfd)
             self._let_go()
             delay_s = FIRST_DELAY_S if loop.time() - began > _STEADY_S else min(LAST_DELAY_S, delay_s * 2)
-            _log.warning("the control process ended; the Kubernetes API is started again in %.1f s", delay_s)
+            told = "the control process ended (see %s/log); the Kubernetes API is started again in %.1f s"
+            _log.warning(told, self._directory, delay_s)
             await asyncio.sleep(delay_s)
 
     def _adopt(self) -> bool:

@@ -113,6 +113,7 @@ def _control(settings: DaemonSettings) -> ControlChild | None:
         settings.api_plain_listen,
         settings.store,
         settings.policies,
+        scheduler=settings.scheduler,
     )
     child.start()
     return child

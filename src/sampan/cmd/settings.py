@@ -41,6 +41,7 @@ class DaemonSettings(NamedTuple):
     api_plain_listen: str
     store: str
     policies: tuple[str, ...]
+    scheduler: bool
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--default-runtime", metavar="NAME", help="crun where its self-test passes, else runc")
     add("--add-runtime", action="append", metavar="NAME=PATH")
+    add("--no-scheduler", action="store_true", default=None, help="the control process schedules no pods")
     add("--tlsverify", action="store_true", default=None)
     for name in ("tlscacert", "tlscert", "tlskey"):
         add(f"--{name}", metavar="F")
@@ -143,6 +145,7 @@ def load(argv: list[str]) -> DaemonSettings:
         api_plain_listen=text("api-plain-listen", ""),
         store=_store(text("store", "")),
         policies=tuple(str(Path(each).absolute()) for each in many("policies")),
+        scheduler=not merged.get("no-scheduler"),
     )
 
 
