@@ -96,6 +96,13 @@ class PodTable:
             if row != ABSENT:
                 self._on_row[row].append(slot)
 
+    def renumber_asks(self) -> list[int]:
+        """Number the asks that pods have from 0 on, without gaps; returns their old numbers in the new order."""
+        used = np.array(sorted(self.slots.values()), np.intp)
+        old, new = np.unique(self.asks[used], return_inverse=True)
+        self.asks[used] = new
+        return [int(number) for number in old]
+
     def columns(self) -> tuple[Rows, Rows]:
         """Return (rows, asks) of the pods that are on known nodes, each [pods]."""
         rows = self.rows[: len(self.pods)]

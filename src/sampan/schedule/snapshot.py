@@ -28,13 +28,14 @@ from sampan.schedule.touches import Touches
 
 T = TypeVar("T")
 
+_SWEEP_AT = 4096  # shapes
+
 
 class Lifted(NamedTuple):
     """A pod that was taken away, with where it was and what it held there."""
 
     pod: Pod
     row: int
-    ask: int
     held: Taken
     home: str  # its node, where that is not known
 
@@ -55,6 +56,7 @@ class Snapshot:
         self.touches = Touches(0)
         self.epoch = 0  # moves when nodes or namespaces themselves change: whoever keeps something of them starts anew
         self._asks: dict[Shape, Ask] = {}
+        self._sweep_at = _SWEEP_AT
         self._tallies = Tallies()
         self._pending: dict[str, Node | None] = {}
         self._homes: dict[str, str] = {}  # pods on nodes that are not known
@@ -145,15 +147,30 @@ class Snapshot:
     # --- pods
 
     def ask(self, shape: Shape) -> Ask:
-        """Return a shape as this snapshot knows it."""
+        """Return a shape as this snapshot knows it; good until the next shape that is new."""
         found = self._asks.get(shape)
         if found is None:
+            if len(self.asks) >= self._sweep_at:
+                self._sweep()
             found = Ask(shape, len(self.asks), self.resources.demand(shape))
             self._asks[shape] = found
             self.asks.append(found)
             self._tallies.weigh(found)
             self.terms.register(shape)
         return found
+
+    def _sweep(self) -> None:
+        """Forget the shapes that no pod here has, and whatever was kept for them: some pods' labels are like no other's."""
+        kept = [self.asks[number] for number in self.pods.renumber_asks()]
+        self.asks, self._asks, self._tallies, self.terms = [], {}, Tallies(), Terms()
+        for ask in kept:
+            ask.number = len(self.asks)
+            ask.tallies = []
+            self.asks.append(ask)
+            self._asks[ask.shape] = ask
+            self.terms.register(ask.shape)
+        self._sweep_at = max(_SWEEP_AT, 2 * len(kept))
+        self._changed()
 
     def add(self, pod: Pod, node: str) -> None:
         """Put a pod on a node, known or not yet known. A pod that is there already is moved."""
@@ -197,7 +214,7 @@ class Snapshot:
         """Take a pod away; returns what `put_back` puts back exactly as it was. Raises KeyError where there is none."""
         pod, row, number = self.pods.remove(key)
         if row == ABSENT:
-            return Lifted(pod, row, number, (), self._homes.pop(key))
+            return Lifted(pod, row, (), self._homes.pop(key))
         ask = self.asks[number]
         self.resources.give(row, ask.demand)
         for tally, weight in ask.tallies:
@@ -207,15 +224,16 @@ class Snapshot:
             held = self.devices.give(row, key)
             self.attachments.remove(row, ask.shape)
         self.touches.add(row)
-        return Lifted(pod, row, number, held, "")
+        return Lifted(pod, row, held, "")
 
     def put_back(self, lifted: Lifted) -> None:
         """Undo a `lift`, before nodes were settled anew."""
+        ask = self.ask(lifted.pod.shape)
         if lifted.row == ABSENT:
             self._homes[lifted.pod.key] = lifted.home
-            self.pods.add(lifted.pod, ABSENT, lifted.ask)
+            self.pods.add(lifted.pod, ABSENT, ask.number)
         else:
-            self.assume(lifted.pod, lifted.row, self.asks[lifted.ask], lifted.held)
+            self.assume(lifted.pod, lifted.row, ask, lifted.held)
 
     def evict(self, key: str) -> Lifted:
         """Take a pod away against its will: the budgets it belongs to allow one less."""

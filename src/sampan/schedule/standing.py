@@ -31,7 +31,8 @@ class Standing:
         self._compile()
 
     def _compile(self) -> None:
-        snapshot, ask = self.snapshot, self.ask
+        snapshot = self.snapshot
+        ask = self.ask = snapshot.ask(self.ask.shape)
         found = (plugin.prefilter(ask, snapshot) for plugin in self._profile.filters)
         self.filters: list[Filter] = [rule for rule in found if rule is not None]
         self.rows = self._candidates()

@@ -127,3 +127,22 @@ def test_resources_that_nobody_knew_before():
             refused.message() == f"0/{len(NODES)} nodes are available: {len(NODES)} Insufficient example.com/{number}."
         )
         same_as_fresh(snapshot, scheduler, [Pod(f"default/p{number}", shape)])
+
+
+def test_shapes_that_are_gone_are_forgotten():
+    """As the labels of a StatefulSet's pods make them, each pod has a shape of its own; a few stay, the rest comes and goes."""
+    snapshot = Snapshot([node(f"n{number}", zone="pq"[number % 2]) for number in range(6)])
+    scheduler = Scheduler(snapshot)
+    own = PodTerm(topology=ZONE, selector=(Requirement("app", "In", ("x",)),), namespaces=("default",))
+    stays = Shape(labels=(("app", "x"),), requests=amounts({"cpu": 10}), preferred_pods=((-1, own),))
+    for number in range(9000):
+        shape = Shape(labels=(("app", "x"), ("pod", str(number))), requests=amounts({"cpu": 100}))
+        assert scheduler.place([Pod(f"default/p{number}", shape)]).placements
+        if number % 3000 == 0:
+            same_as_fresh(snapshot, scheduler, [Pod(f"default/s{number}", stays)])
+        if number >= 20:
+            snapshot.remove(f"default/p{number - 20}")
+    assert len(snapshot.asks) < 4200
+    assert len(snapshot.pods) == 23
+    same_as_fresh(snapshot, scheduler, [Pod("default/last", stays)])
+    assert snapshot.matching(own).total == 24
