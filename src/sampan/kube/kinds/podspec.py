@@ -26,6 +26,8 @@ _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _DEFAULT_MODE = 420  # 0644
+_REMEMBERED_BYTES = 16 * 1024
+"""Of specs; hundreds of larger ones would fill the memory."""
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Object).decode
 
@@ -147,7 +149,8 @@ def _default_references(entries: Any) -> None:
 
 def validate(spec: Spec, path: str) -> Iterator[FieldError]:
     """Return the faults of a pod's spec at `path`. Of many pods that are alike, the first is judged."""
-    return iter(()) if _faultless(_encode(spec)) else _faults(spec, path)
+    raw = _encode(spec)
+    return iter(()) if len(raw) <= _REMEMBERED_BYTES and _faultless(raw) else _faults(spec, path)
 
 
 @lru_cache(maxsize=512)
