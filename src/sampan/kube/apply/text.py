@@ -17,6 +17,8 @@ _encode = msgspec.json.Encoder().encode
 _LEAF, _MAP, _LIST = range(3)
 _MEMO = "owned text"
 _ALIKE = "io.k8s.api.core.v1.PodSpec"
+_REMEMBERED_BYTES = 16 * 1024
+"""Hundreds of larger ones would fill the memory."""
 
 
 class _Step(NamedTuple):
@@ -56,7 +58,8 @@ def _inside(node: Node, value: dict[str, Any]) -> str:
                 plan[name] = step
         inner = step.node
         if inner is not None and type(item) is dict and item and step.mode == _MAP:
-            below_it = _alike(inner, _encode(item)) if inner.definition == _ALIKE else _inside(inner, item)
+            small = inner.definition == _ALIKE and len(raw := _encode(item)) <= _REMEMBERED_BYTES
+            below_it = _alike(inner, raw) if small else _inside(inner, item)
         elif inner is not None and type(item) is list and step.mode == _LIST:
             below_it = _items(inner, item)
         else:
