@@ -123,6 +123,7 @@ shapes = st.builds(
     attachments=some(st.builds(Attachment, st.just("csi"), few("uvw")), 6),
     exclusive=some(few("uv"), 9, 1),
     images=few([(), ("img",), ("img", "other")]),
+    ending=few([False, False, False, True]),
 )
 plain_shapes = st.builds(
     Shape,

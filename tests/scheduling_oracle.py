@@ -107,7 +107,9 @@ class Cluster:
             value = dict(node.labels).get(spread.topology)
             if value is not None:
                 here = sum(
-                    other.namespace == shape.namespace and matches(spread.selector, dict(other.labels))
+                    other.namespace == shape.namespace
+                    and not other.ending
+                    and matches(spread.selector, dict(other.labels))
                     for other in self.on(node)
                 )
                 counts[value] = counts.get(value, 0) + here

@@ -111,6 +111,7 @@ class Shape(Frozen, frozen=True, kw_only=True):
     images: tuple[str, ...] = ()
     devices: tuple[DeviceAsk, ...] = ()
     gates: tuple[str, ...] = ()
+    ending: bool = False  # it is there, but on its way out: spread does not count it
 
     def totals(self) -> dict[str, int]:
         """Return what it takes of each resource, overhead counted."""

@@ -17,7 +17,7 @@ from sampan.schedule.labels import Domains
 from sampan.schedule.plugin import Normal, Reach
 from sampan.schedule.plugins.node_affinity import eligible
 from sampan.schedule.plugins.taint_toleration import untainted
-from sampan.schedule.shape import PodTerm, Shape, Spread, matches
+from sampan.schedule.shape import Shape, Spread, matches
 from sampan.schedule.snapshot import Snapshot
 from sampan.schedule.tally import DomainSums
 from sampan.schedule.view import Nodes
@@ -134,6 +134,11 @@ def _included(snapshot: Snapshot, shape: Shape, spread: Spread, labelled: Mask |
 
 
 def _sums(snapshot: Snapshot, shape: Shape, spread: Spread, of: Mask | None) -> DomainSums:
-    term = PodTerm(topology=spread.topology, selector=spread.selector, namespaces=(shape.namespace,))
+    namespace, selector = shape.namespace, spread.selector
+
+    def member(other: Shape) -> int:
+        return int(other.namespace == namespace and not other.ending and matches(selector, dict(other.labels)))
+
     name = None if of is None else of.tobytes()
-    return snapshot.matching(term).by(spread.topology, snapshot.domains(spread.topology), of, name)
+    tally = snapshot.tally(("spread", namespace, selector), member)
+    return tally.by(spread.topology, snapshot.domains(spread.topology), of, name)
