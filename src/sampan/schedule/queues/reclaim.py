@@ -1,0 +1,62 @@
+"""Reclaim: which running jobs give back what their queues borrowed, for a job within its own queue's guarantee.
+
+One after another, of the queue that has borrowed most (by weighted dominant share), the job of the lowest priority, the newest of
+those. No queue is left with less than it is guaranteed, unless one below it takes from another below it; and nobody ends in
+vain: those without whom there is room too are spared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sampan.schedule.offers.vector import Vector
+from sampan.schedule.queues.job import Job
+from sampan.schedule.queues.tree import Node, QueueTree, can_return, entitled
+
+
+class Running(NamedTuple):
+    job: Job
+    leaf: Node
+    amounts: Vector
+    started_s: float
+
+
+def victims(tree: QueueTree, running: Iterable[Running], leaf: Node, amounts: Vector) -> list[Running] | None:
+    """Return who must end so that there is room; None where that cannot be had. The tree is as it was."""
+    left = list(running)
+    gone: list[Running] = []
+    while not tree.room(amounts):
+        choice = min(
+            (one for one in left if _owes(one, leaf, amounts)), key=lambda one: _order(tree, one), default=None
+        )
+        if choice is None:
+            break
+        left.remove(choice)
+        gone.append(choice)
+        tree.give(choice.leaf, choice.amounts)
+    found = tree.room(amounts)
+    spared = []
+    for one in gone if found else ():
+        tree.take(one.leaf, one.amounts)
+        if tree.room(amounts):
+            spared.append(one)
+        else:
+            tree.give(one.leaf, one.amounts)
+    gone = [one for one in gone if one not in spared]
+    for one in gone:
+        tree.take(one.leaf, one.amounts)
+    return gone if found else None
+
+
+def _owes(one: Running, leaf: Node, amounts: Vector) -> bool:
+    """Return whether a job's queue has what the other's queue is guaranteed: where their paths part, one lends, one lacks."""
+    for mine, theirs in zip(leaf.path, one.leaf.path, strict=False):
+        if mine is not theirs:
+            below = one.leaf.path[one.leaf.path.index(theirs) :]
+            return entitled(mine, amounts) and all(can_return(node, one.amounts) for node in below)
+    return False  # the same queue
+
+
+def _order(tree: QueueTree, one: Running) -> tuple[float, str, int, float, str]:
+    return -tree.borrowed(one.leaf), one.leaf.spec.name, one.job.priority, -one.started_s, one.job.key
