@@ -98,12 +98,16 @@ def ensure(data_root: Path, addresses: Iterable[str], clock: Clock) -> Pki:
     """Make what is missing, renew what is near its end. `addresses`: where the server can be reached. Idempotent.
 
     Raises:
-        DataLoss: the authority or a key is damaged, and making it anew would lock clients out.
+        DataLoss: the authority or a key is damaged, and making it anew would lock clients out; or the keys of secrets are
+            gone.
     """
     pki = of(data_root)
     pki.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     now = dt.datetime.fromtimestamp(clock.now_ns() / 1e9, dt.UTC)
     if not pki.ca.exists():
+        if not pki.sealing_keys.exists():
+            key = {f"key-{secrets.token_hex(4)}": secrets.token_hex(KEY_BYTES)}
+            _write(pki.sealing_keys, msgspec.json.encode(key), 0o600)
         _make_authority(pki, now)
     authority, key = _authority(pki)
     wanted = [*_NAMES, socket.gethostname().lower(), "127.0.0.1", "::1", SERVICE_ADDRESS, *addresses]
@@ -116,8 +120,9 @@ def ensure(data_root: Path, addresses: Iterable[str], clock: Clock) -> Pki:
     else:
         _write(pki.accounts_key, _private(ec.generate_private_key(ec.SECP256R1())), 0o600)
     if not pki.sealing_keys.exists():
-        _write(
-            pki.sealing_keys, msgspec.json.encode({f"key-{secrets.token_hex(4)}": secrets.token_hex(KEY_BYTES)}), 0o600
+        raise DataLoss(
+            f"{pki.sealing_keys} is gone, and with it what reads the secrets in the store. Restore it from a copy. To go on "
+            f"without those secrets, move {pki.directory} away: all keys are made anew, and clients need new credentials"
         )
     return pki
 

@@ -77,9 +77,7 @@ def test_a_new_address_makes_a_new_certificate(tmp_path, clock) -> None:
     assert {name for name in before if before[name] != after[name]} == {"server.crt", "server.key"}
 
 
-@pytest.mark.parametrize(
-    "missing", ["server.crt", "server.key", "admin.crt", "service-accounts.key", "sealing-keys.json"]
-)
+@pytest.mark.parametrize("missing", ["server.crt", "server.key", "admin.crt", "service-accounts.key"])
 def test_what_is_missing_is_made_again(tmp_path, clock, missing) -> None:
     keys = pki.ensure(tmp_path, [], clock)
     (keys.directory / missing).unlink()
@@ -102,6 +100,17 @@ def test_a_rotation_keeps_what_opens_older_values(tmp_path, clock) -> None:
     assert next(iter(after)) == name
     assert {key: after[key] for key in before} == before
     assert {len(key) for key in after.values()} == {32}
+
+
+def test_the_keys_of_secrets_are_not_made_twice(tmp_path, clock) -> None:
+    keys = pki.ensure(tmp_path, [], clock)
+    kept = keys.sealing_keys.read_bytes()
+    keys.sealing_keys.unlink()
+    with pytest.raises(DataLoss, match="Restore it from a copy"):
+        pki.ensure(tmp_path, [], clock)
+    assert not keys.sealing_keys.exists()
+    keys.sealing_keys.write_bytes(kept)
+    pki.ensure(tmp_path, [], clock)
 
 
 def test_damaged_keys_are_not_made_anew(tmp_path, clock) -> None:
