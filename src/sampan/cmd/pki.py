@@ -106,8 +106,8 @@ def ensure(data_root: Path, addresses: Iterable[str], clock: Clock) -> Pki:
     now = dt.datetime.fromtimestamp(clock.now_ns() / 1e9, dt.UTC)
     if not pki.ca.exists():
         if not pki.sealing_keys.exists():
-            key = {f"key-{secrets.token_hex(4)}": secrets.token_hex(KEY_BYTES)}
-            _write(pki.sealing_keys, msgspec.json.encode(key), 0o600)
+            sealing = {f"key-{secrets.token_hex(4)}": secrets.token_hex(KEY_BYTES)}
+            _write(pki.sealing_keys, msgspec.json.encode(sealing), 0o600)
         _make_authority(pki, now)
     authority, key = _authority(pki)
     wanted = [*_NAMES, socket.gethostname().lower(), "127.0.0.1", "::1", SERVICE_ADDRESS, *addresses]
