@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -145,7 +146,7 @@ class Informer:
 
 
 def _key(obj: Object) -> Key:
-    return Key(objects.namespace(obj), objects.name(obj))
+    return Key(sys.intern(objects.namespace(obj)), objects.name(obj))
 
 
 def _whole(obj: Object) -> Object | None:

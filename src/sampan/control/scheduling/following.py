@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ VOLUMES = Ref("", "v1", "persistentvolumes", namespaced=False)
 CLASSES = Ref("storage.k8s.io", "v1", "storageclasses", namespaced=False)
 CSI_NODES = Ref("storage.k8s.io", "v1", "csinodes", namespaced=False)
 BUDGETS = Ref("policy", "v1", "poddisruptionbudgets")
+_NOTHING: Object = {}
 
 
 class Part(NamedTuple):
@@ -42,7 +44,10 @@ def parts(cluster: Cluster) -> tuple[list[Part], Part]:
         Part(CLAIMS, volumes.claim, lambda namespace, name, _, now: cluster.claim(namespace, name, now)),
         Part(BUDGETS, budget, lambda namespace, name, _, now: cluster.budget(namespace, name, now)),
     ]
-    return first, Part(PODS, pods.seen, lambda _, __, before, now: cluster.pod(before, now))
+    shapes = pods.Shapes()
+    return first, Part(
+        PODS, lambda obj: pods.seen(obj, shapes.share), lambda _, __, before, now: cluster.pod(before, now)
+    )
 
 
 def budget(obj: Object) -> Budget:
@@ -79,10 +84,8 @@ class Following:
 def _informer(client: Client, part: Part) -> Informer:
     def keep(obj: Object) -> Object | None:
         found = part.read(obj)
-        if found is None:
-            return None
-        meta = obj["metadata"]
-        return {"metadata": {"resourceVersion": meta.get("resourceVersion")}, "who": _who(obj), "kept": found}
+        # no version is kept: every state is told, and to be told the same twice changes nothing
+        return None if found is None else {"metadata": _NOTHING, "who": _who(obj), "kept": found}
 
     def changed(old: Object | None, new: Object | None) -> None:
         kept = new or old
@@ -110,4 +113,4 @@ async def read_once(client: Client, cluster: Cluster) -> None:
 
 
 def _who(obj: Object) -> tuple[str, str]:
-    return objects.namespace(obj), objects.name(obj)
+    return sys.intern(objects.namespace(obj)), objects.name(obj)

@@ -5,7 +5,8 @@ Spec: core/v1 PodSpec; kube-scheduler's PodRequests; "Assigning Pods to Nodes", 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -30,6 +31,7 @@ from sampan.schedule.shape import (
 )
 
 SCHEDULER = "default-scheduler"
+_SHAPES = 20_000
 NOTHING = Requirement("", "In", ())
 """Holds for nobody."""
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
@@ -47,7 +49,19 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
     claims: tuple[str, ...] = ()
 
 
-def seen(obj: Object) -> Seen | None:
+class Shapes:
+    """One shape for all pods that ask for the same: it is most of what a pod weighs. Those not met for long may be doubled."""
+
+    def __init__(self) -> None:
+        self._known: dict[Shape, Shape] = {}
+
+    def share(self, shape: Shape) -> Shape:
+        if len(self._known) > _SHAPES:
+            self._known.clear()
+        return self._known.setdefault(shape, shape)
+
+
+def seen(obj: Object, share: Callable[[Shape], Shape] = lambda shape: shape) -> Seen | None:
     """Return what is remembered of a pod; None when it has ended and takes nothing any more."""
     if text(obj, "status", "phase") in ("Succeeded", "Failed"):
         return None
@@ -56,7 +70,7 @@ def seen(obj: Object) -> Seen | None:
     started = text(obj, "status", "startTime") or text(obj, "metadata", "creationTimestamp")
     pod = Pod(
         key=f"{namespace}/{name}",
-        shape=shape(obj),
+        shape=share(shape(obj)),
         priority=number(spec, "priority"),
         started_s=_time(started),
         may_preempt=text(spec, "preemptionPolicy") != "Never",
@@ -64,7 +78,7 @@ def seen(obj: Object) -> Seen | None:
     return Seen(
         pod=pod,
         uid=objects.uid(obj),
-        node=text(spec, "nodeName"),
+        node=sys.intern(text(spec, "nodeName")),
         nominated=text(obj, "status", "nominatedNodeName"),
         ours=text(spec, "schedulerName", missing=SCHEDULER) == SCHEDULER,
         deleting=objects.deleting(obj),
