@@ -61,11 +61,11 @@ def state(source: random.Random) -> State:
 
 
 def quotas(found: State) -> None:
-    """Guarantee two departments a tenth each, one of their teams a part of it; limit two others, one of them by a team."""
+    """Guarantee two departments a twentieth each, a team of each a part of that; limit two others and a team to a tenth or less."""
     tenth = {"cpu": 64_000_000, "memory": 256_000 * _GI}
     for department in (0, 1):
-        found.roles.set_quota(f"d{department}", tenth, {})
-        part = {name: amount // 4 for name, amount in tenth.items()}
+        found.roles.set_quota(f"d{department}", {name: amount // 2 for name, amount in tenth.items()}, {})
+        part = {name: amount // 8 for name, amount in tenth.items()}
         found.roles.set_quota(f"d{department}/t0", part, part)
     for department in (2, 3):
         found.roles.set_quota(f"d{department}", {}, tenth)

@@ -10,6 +10,7 @@ Spec: Mesos hierarchical allocator.
 from __future__ import annotations
 
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,6 +39,13 @@ def allocate(state: State, now_s: float) -> Cycle:
     return Cycle(turn.made(now_s), rescinded)
 
 
+class _Heirs(NamedTuple):
+    """Who may have what is reserved: their roles, and what leads to them."""
+
+    roles: frozenset[str]
+    branches: set[Branch]
+
+
 class _Turn:
     def __init__(self, state: State) -> None:
         self._state = state
@@ -51,8 +59,9 @@ class _Turn:
         self._ready = ready.tobytes()
         """Who may be offered which node: row times width plus number."""
         self._closed: set[str] = set()  # roles that can get nothing any more that belongs to no one
-        self._known_heirs: dict[tuple[str, ...], set[Branch]] = {}
+        self._known_heirs: dict[tuple[str, ...], _Heirs] = {}
         self._given: list[tuple[Subscription, int, Parts]] = []
+        self._apart: list[int] = []  # which of them have something that is reserved or revocable
 
     def guarantees(self) -> None:
         """Give roles what they are guaranteed."""
@@ -64,22 +73,26 @@ class _Turn:
                 among, count = self._shares.above(needy), len(needy)
             if not needy:
                 return
-            if not (self._supply.whole[row] and self._give_promised(row, needy, among)):
+            if not self._supply.whole[row] or self._give_promised(row, needy, among):
                 self._serve(row, needy, among)
 
     def _give_promised(self, row: int, needy: set[str], among: set[Branch]) -> bool:
-        """Offer a whole node to whose turn it is, if its role lacks that much."""
+        """Offer a whole node to whose turn it is, as far as its role lacks it; returns whether others are to be asked."""
         leaf = first(self._shares.root, self._ready, row * self._width, among)
-        if leaf is None or leaf.subscription is None:
-            return True
-        left = self._supply.free[row]
-        path = self._quota.path(leaf.subscription.role)
-        relief = self._quota.relief(path)
-        if not within(left, self._quota.most(path, relief, promised_only=True)) or not any(map(min, left, relief)):
+        if leaf is None or (one := leaf.subscription) is None:
             return False
-        self._give(row, leaf, leaf.subscription, Parts(left), left, path)
+        left = self._supply.free[row]
+        path = self._quota.path(one.role)
+        relief = self._quota.relief(path)
+        amounts = least(left, self._quota.most(path, relief, promised_only=True))
+        if not any(map(min, amounts, relief)) or not self._is_enough(amounts):
+            return True
+        parts = Parts(amounts)
+        if amounts != left and self._others.blocks(row * self._width + one.number, parts):
+            return True
+        self._give(row, leaf, one, parts, amounts, path)
         self._satisfy(needy, path)
-        return True
+        return amounts != left and any(map(min, self._supply.free[row], self._quota.needed))
 
     def everybody(self) -> None:
         """Give what is left."""
@@ -101,8 +114,31 @@ class _Turn:
                     quota.take(path, left)
                     shares.give(leaf, left)
                     continue
+            elif row in supply.reserved and self._give_reserved(row):
+                continue
             if supply.is_left(row):
                 self._serve(row)
+
+    def _give_reserved(self, row: int) -> bool:
+        """Offer all that belongs to no one of a node on which something is reserved; returns whether that was all of it."""
+        supply, quota = self._supply, self._quota
+        left = supply.free[row]
+        if row in supply.revocable or not self._heirs(tuple(supply.reserved[row])).roles.isdisjoint(self._closed):
+            return False
+        leaf = first(self._shares.root, self._ready, row * self._width)
+        if leaf is None or (one := leaf.subscription) is None or not any(left):
+            return False
+        path = quota.path(one.role)
+        parts = supply.parts(row, one, left)
+        total = parts.total()
+        if not (quota.surely_allows(path, left) and self._is_enough(total)):
+            return False
+        if self._others.blocks(row * self._width + one.number, parts):
+            return False
+        self._give(row, leaf, one, parts, total, path)
+        if supply.is_apart(row):
+            self._serve(row, among=self._heirs(tuple(supply.reserved[row])).branches)
+        return True
 
     def _serve(self, row: int, needy: set[str] | None = None, among: set[Branch] | None = None) -> None:
         """Offer a node to whose turn it is, until nothing is left. `needy`: only to these roles, what they lack."""
@@ -114,7 +150,7 @@ class _Turn:
                 if not self._supply.is_apart(row):
                     return
                 if needy is None and row not in self._supply.revocable:
-                    among = self._heirs(tuple(self._supply.reserved[row]))
+                    among = self._heirs(tuple(self._supply.reserved[row])).branches
 
     def _offer(self, row: int, refused: set[str], needy: set[str] | None, among: set[Branch] | None) -> bool:
         """Make one offer; returns whether somebody could have it."""
@@ -138,7 +174,7 @@ class _Turn:
                 most = quota.most(path, relief, promised_only=needy is not None)
             amounts = least(free, most)
             parts = supply.parts(row, one, amounts)
-            total = parts.total()
+            total = parts.total() if parts.reserved or parts.revocable else amounts
             if (needy is not None and not any(map(min, amounts, relief))) or not self._is_enough(total):
                 if row not in supply.revocable:  # which not all frameworks of a role may have
                     refused.add(one.role)
@@ -154,28 +190,34 @@ class _Turn:
             return True
         return False
 
-    def _heirs(self, reserved: tuple[str, ...]) -> set[Branch]:
-        """Return what leads to those who may have what is reserved for these roles."""
+    def _heirs(self, reserved: tuple[str, ...]) -> _Heirs:
         found = self._known_heirs.get(reserved)
         if found is None:
-            roles = {one.role for one in self._state.known()}
-            may = [role for role in roles if not set(lineage(role)).isdisjoint(reserved)]
-            found = self._known_heirs[reserved] = self._shares.above(may)
+            roles = frozenset(
+                one.role for one in self._state.known() if not set(lineage(one.role)).isdisjoint(reserved)
+            )
+            found = self._known_heirs[reserved] = _Heirs(roles, self._shares.above(roles))
         return found
 
     def _satisfy(self, needy: set[str], path: tuple[Account, ...]) -> None:
         """Take the roles off the needy ones that have all they are guaranteed now."""
-        if any(any(account.own) for account in path):
-            return
+        for account in path:
+            if any(account.own):
+                return
         needy -= {role for role in needy if not any(self._quota.relief(self._quota.path(role)))}
 
     def _is_enough(self, amounts: Vector) -> bool:
         minimum = self._state.minimum
-        return any(amounts) and (not minimum or any(within(one, amounts) for one in minimum))
+        for one in minimum:
+            if within(one, amounts):
+                return any(amounts)
+        return not minimum and any(amounts)
 
     def _give(
         self, row: int, leaf: Branch, one: Subscription, parts: Parts, total: Vector, path: tuple[Account, ...]
     ) -> None:
+        if parts.reserved or parts.revocable:
+            self._apart.append(len(self._given))
         self._given.append((one, row, parts))
         self._supply.take(row, parts)
         self._quota.take(path, parts.bare)
@@ -192,9 +234,8 @@ class _Turn:
         if not offers:
             return offers
         state.offers.update(zip(ids, offers, strict=True))
-        for offer in offers:
-            if offer.parts.reserved or offer.parts.revocable:
-                state.lend_apart(offer.node, offer.parts)
+        for place in self._apart:
+            state.lend_apart(offers[place].node, offers[place].parts)
         size = len(state.offered)
         flat = chain.from_iterable([parts.bare for _, _, parts in given])
         taken = np.fromiter(flat, np.int64, size * len(given)).reshape(len(given), size)

@@ -8,7 +8,7 @@ using up headroom is the sum of `own` over it and all above it: its relief.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from operator import le
+from operator import le, sub
 
 from sampan.schedule.offers.role import Bounds, Roles, lineage, with_ancestors
 from sampan.schedule.offers.vector import Vector, minus, plus
@@ -19,7 +19,7 @@ UNBOUNDED = 1 << 62
 class Account:
     """One role's. `below`: what its children need; `promises`: whether it or one below it is guaranteed anything."""
 
-    __slots__ = ("below", "consumed", "guarantee", "limit", "own", "promises")
+    __slots__ = ("below", "consumed", "guarantee", "limit", "own", "promised", "promises")
 
     def __init__(self, guarantee: Vector, limit: Bounds, consumed: Vector) -> None:
         self.guarantee = guarantee
@@ -28,10 +28,11 @@ class Account:
         self.below: Vector = (0,) * len(consumed)
         self.own: Vector = self.below
         self.promises = any(guarantee)
+        self.promised = [place for place, amount in enumerate(guarantee) if amount]
 
     def settle(self) -> None:
-        places = zip(self.guarantee, self.consumed, self.below, strict=True)
-        self.own = tuple([max(max(promised - has, 0) - below, 0) for promised, has, below in places])
+        lacks = map(sub, map(sub, self.guarantee, self.consumed), self.below)
+        self.own = tuple([max(0, amount) for amount in lacks])
 
     @property
     def needs(self) -> Vector:
@@ -87,16 +88,17 @@ class Quota:
     def most(self, path: tuple[Account, ...], relief: Vector, *, promised_only: bool) -> Vector:
         """Return the most that a role may get. `promised_only`: of what it is guaranteed some of, no more than it lacks."""
         if self.tight:
-            found = [max(spare, 0) + own for spare, own in zip(self.spare, relief, strict=True)]
+            found = [own + max(0, spare) for spare, own in zip(self.spare, relief, strict=True)]
         else:
             found = [UNBOUNDED] * len(relief)
         for account in path:
             for place, limit in account.limit.items():
-                found[place] = min(found[place], max(limit - account.consumed[place], 0))
-            if promised_only and account.promises:
-                for place, promised in enumerate(account.guarantee):
-                    if promised:
-                        found[place] = min(found[place], relief[place])
+                room = limit - account.consumed[place]
+                if room < found[place]:
+                    found[place] = max(0, room)
+            if promised_only:
+                for place in account.promised:
+                    found[place] = min(found[place], relief[place])
         return tuple(found)
 
     def surely_allows(self, path: tuple[Account, ...], amounts: Vector) -> bool:
@@ -117,13 +119,12 @@ class Quota:
         change = self._zero
         for account in reversed(path):
             account.consumed = plus(account.consumed, amounts)
-            if account.promises:
-                own, below = account.own, account.below
+            if account.promises and (any(account.own) or any(account.below) or min(amounts) < 0):
+                own = account.own
                 if any(change):
-                    account.below = plus(below, change)
+                    account.below = plus(account.below, change)
                 account.settle()
-                if account.own != own or account.below is not below:
-                    change = minus(account.needs, plus(own, below))
+                change = plus(change, minus(account.own, own))
         if self.tight and any(change):
             self.spare = minus(self.spare, change)
             self.needed = plus(self.needed, change)
