@@ -28,7 +28,9 @@ _log = log.get("scheduler")
 
 def main(argv: list[str]) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m sampan.cmd.scheduler", description="Schedule the pods of a Kubernetes API.")
+    parser = argparse.ArgumentParser(
+        prog="python -m sampan.cmd.scheduler", description="Schedule the pods of a Kubernetes API."
+    )
     parser.add_argument("--kubeconfig", default=kubeconfig.default(), metavar="F")
     parser.add_argument("--no-leader-election", action="store_true", help="act at once: nobody else schedules")
     parser.add_argument("--log-level", default="info")

@@ -47,6 +47,16 @@ def kinds_of(name: str) -> tuple[str, str]:
     return "pods", ""
 
 
+def by_count(resource: Resource, names: Collection[str], *, scoped: bool) -> bool:
+    """Return whether all objects of a kind use the same, as far as these names tell: none need be looked at."""
+    kind = (resource.plural, resource.group)
+    return not scoped and all(
+        name.startswith("count/") or (name in _BARE and resource.plural != "pods")
+        for name in names
+        if kinds_of(name) == kind
+    )
+
+
 def use(resource: Resource, obj: Object, names: Collection[str], *, scoped: bool) -> Use:
     """Return what an object uses; of computing resources only where one of them is in `names`, scopes only where asked."""
     counted = {_count(resource): NANO}

@@ -78,6 +78,8 @@ class Strategy(msgspec.Struct, frozen=True):
     """None: Name and Age."""
     has_status: bool = False
     """A status subresource: creates drop the status, updates keep the old one, `/status` changes nothing else."""
+    born_with_status: bool = False
+    """Creates keep the status that they bring, as of nodes that register."""
     has_generation: bool = False
     """metadata.generation is 1 at creation and grows when anything but metadata and status changes."""
     validate_name: Callable[[str], str] | None = None

@@ -370,3 +370,15 @@ def test_requests_say_who_made_them_and_nobody_asks_for_a_master(plane):
         "POST", path, {"metadata": {"name": "s"}, "spec": {**spec, "request": request("system:masters")}}
     )
     assert "system:masters group is not allowed" in refused["message"]
+
+
+def test_a_quota_counts_more_than_a_page(plane, quota, namespace):
+    maps = f"/api/v1/namespaces/{namespace}/configmaps"
+    for number in range(450):
+        plane.json("POST", maps, {"metadata": {"name": f"m{number}"}})
+    used = quota(hard={"configmaps": "451", "pods": "3"})
+    assert used()["configmaps"] == "451"  # with kube-root-ca.crt
+    assert plane.refused("POST", maps, {"metadata": {"name": "more"}})["code"] == 403
+    plane.json("DELETE", f"{maps}/m7")
+    eventually(lambda: used()["configmaps"] == "450")
+    plane.json("POST", maps, {"metadata": {"name": "more"}})

@@ -389,3 +389,14 @@ def test_the_text_of_a_refusal_is_as_kubernetes_writes_it(plane, namespace):
         b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"configmaps \\"none\\" not found",'
         b'"reason":"NotFound","details":{"name":"none","kind":"configmaps"},"code":404}\n'
     )
+
+
+def test_nodes_register_with_their_status(plane):
+    node = {
+        "metadata": {"name": "registered"},
+        "status": {"capacity": {"cpu": "2"}, "nodeInfo": {"kernelVersion": "x"}},
+    }
+    made = plane.json("POST", "/api/v1/nodes", node)
+    plane.json("DELETE", "/api/v1/nodes/registered")
+    assert made["status"]["capacity"] == {"cpu": "2"}
+    assert made["status"]["nodeInfo"]["kernelVersion"] == "x"

@@ -17,12 +17,14 @@ from sampan.base import log
 from sampan.base.errors import SampanError
 from sampan.kube import object as objects
 from sampan.kube import quota as rules
+from sampan.kube import stored
 from sampan.kube.object import Object
 from sampan.kube.quota import NOTHING, Bound, Use
 from sampan.kube.resource import Resource
 from sampan.store.kv.port import Event, Watch
 
 _RETRY_S = 1.0
+_PAGE = 200
 _log = log.get("kube")
 
 Place = tuple[str, str]
@@ -207,17 +209,34 @@ class Quotas:
         """Count what is there, and follow it from there."""
         await asyncio.sleep(delay_s)
         try:
-            found, revision = await self._records.list(resource, namespace)
+            uses, revision = await self._read(namespace, state, resource)
         except SampanError as error:
             _log.error("cannot count the %s of %s: %s", resource.plural, namespace, error)
             state.loading[resource.prefix] = asyncio.ensure_future(self._load(namespace, state, resource, _RETRY_S))
             return
-        uses = {(resource.prefix, objects.name(obj)): state.use_of(resource, obj) for obj in found}
         gone = [place for place in state.shown if place[0] == resource.prefix and place not in uses]
+        counting: set[str] = set()
         for place, new in [*uses.items(), *((place, NOTHING) for place in gone)]:
-            self._tell(namespace, state.replace(place, admitted=state.admitted.get(place), shown=new))
+            counting.update(state.replace(place, admitted=state.admitted.get(place), shown=new))
+        self._tell(namespace, counting)
         self._follow(namespace, state, resource, revision)
         state.loading.pop(resource.prefix, None)
+
+    async def _read(self, namespace: str, state: _Namespace, resource: Resource) -> tuple[dict[Place, Use], int]:
+        """Return what the objects of a namespace use, and the revision of that; read in pages, so that others have a turn."""
+        store, prefix = self._records.store(resource), resource.key(namespace, "")
+        uses: dict[Place, Use] = {}
+        # where only their number counts, objects need not be decoded
+        same = state.use_of(resource, {}) if rules.by_count(resource, state.names, scoped=state.scoped) else None
+        page = await store.range(prefix, limit=_PAGE)
+        while True:
+            for item in page.items:
+                use = same or state.use_of(resource, stored.decode(item.value, item.mod_revision))
+                uses[resource.prefix, item.key.rpartition("/")[2]] = use
+            if not page.remaining:
+                return uses, page.revision
+            await asyncio.sleep(0)
+            page = await store.range(prefix, after=page.items[-1].key, limit=_PAGE, revision=page.revision)
 
     def _follow(self, namespace: str, state: _Namespace, resource: Resource, revision: int) -> None:
         def deliver(events: Sequence[Event], _: int) -> None:

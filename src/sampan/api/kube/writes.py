@@ -119,7 +119,7 @@ class Writes:
     async def _create(self, call: Call, obj: Object, *, own_fields: bool) -> Item:
         served, resource = call.served, call.served.resource
         metadata.born(obj, uid=self._new_uid(), now=self.now(), generation=served.strategy.has_generation)
-        if served.strategy.has_status:
+        if served.strategy.has_status and not served.strategy.born_with_status:
             obj.pop("status", None)
         served.fill(obj)
         attributes = admission.of_call(call, "CREATE", obj, None)

@@ -244,7 +244,8 @@ STRATEGIES: dict[str, Strategy] = {
     ),
     "Node": Strategy(
         default=_default_node,
-        prepare_create=_empty_status,
+        prepare_create=lambda obj: obj.setdefault("status", {}),
+        born_with_status=True,
         validate=_validate_node,
         validate_update=_validate_node_update,
         fields={"spec.unschedulable": lambda obj: "true" if at(obj, "spec", "unschedulable") else "false"},
