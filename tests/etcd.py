@@ -79,7 +79,12 @@ class Member:
         self.ready()
 
     def pause(self) -> None:
+        """Return when every thread of it stands still."""
         self.process.send_signal(signal.SIGSTOP)
+        until = time.monotonic() + 10
+        while not all(_stopped(path) for path in Path(f"/proc/{self.process.pid}/task").iterdir()):
+            assert time.monotonic() < until
+            time.sleep(0.001)
 
     def go_on(self) -> None:
         self.process.send_signal(signal.SIGCONT)
@@ -135,3 +140,10 @@ def etcd(
         for member in made:
             member.kill()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _stopped(task: Path) -> bool:
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0] in "TtXZ"
+    except FileNotFoundError:
+        return True
