@@ -9,33 +9,25 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Any, TypedDict
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 
 from sampan.base.errors import Unavailable
+from sampan.client.calls import Calls, decode_event, refusal, watching
 from sampan.client.connection import Answer, Connection
 from sampan.client.kubeconfig import Place
-from sampan.client.port import Listed, Ref, Watched
+from sampan.client.port import Ref, Watched
 from sampan.kube.object import Object
 from sampan.kube.status import ApiError
 
-PAGE = "500"
 _CONNECT_S = 10.0
 _decode = msgspec.json.Decoder(Object).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class _Event(TypedDict):
-    type: str
-    object: Object
-
-
-_decode_event = msgspec.json.Decoder(_Event).decode
-
-
-class HttpClient:
+class HttpClient(Calls):
     """Calls raise `ApiError` for refusals and `Unavailable` where there was no answer."""
 
     def __init__(self, place: Place, agent: str, *, connections: int = 32) -> None:
@@ -54,60 +46,25 @@ class HttpClient:
 
     # --- the port
 
-    async def get(self, ref: Ref, namespace: str, name: str) -> Object:
-        return await self._call("GET", ref.path(namespace, name))
-
-    async def list(self, ref: Ref, namespace: str = "", **query: str) -> Listed:
-        items: list[Object] = []
-        version = ""
-        async for page in self.pages(ref, namespace, **query):
-            items += page.items
-            version = page.resource_version
-        return Listed(items, version)
-
-    async def pages(self, ref: Ref, namespace: str = "", **query: str) -> AsyncIterator[Listed]:
-        more: dict[str, str] = {}
-        while True:
-            page = await self._call("GET", ref.path(namespace), {**query, "limit": PAGE, **more})
-            yield Listed(page["items"], page["metadata"]["resourceVersion"])
-            if not (token := page["metadata"].get("continue")):
-                return
-            more = {"continue": token}
-
     async def watch(
         self, ref: Ref, resource_version: str, namespace: str = "", *, slim: bool = False, **query: str
     ) -> AsyncIterator[Watched]:
-        asked = {**query, "watch": "1", "resourceVersion": resource_version, "allowWatchBookmarks": "true"}
         connection = await self._connect()
         self._watches.add(connection)
         try:
-            answer, lines = await connection.follow(self._request("GET", ref.path(namespace), asked))
+            answer, lines = await connection.follow(
+                self._request("GET", ref.path(namespace), watching(resource_version, query))
+            )
             if answer.status != 200:
                 raise _error(answer)
             async for line in lines:
-                event = _decode_event(line)
+                event = decode_event(line)
                 if event["type"] == "ERROR":
-                    raise _refusal(event["object"])
+                    raise refusal(event["object"])
                 yield Watched(event["type"], event["object"])
         finally:
             self._watches.discard(connection)
             connection.close()
-
-    async def create(self, ref: Ref, obj: Object, *, subresource: str = "", name: str = "") -> Object:
-        namespace = obj.get("metadata", {}).get("namespace", "")
-        return await self._call("POST", ref.path(namespace, name, subresource), body=obj)
-
-    async def update(self, ref: Ref, obj: Object, *, subresource: str = "") -> Object:
-        meta = obj["metadata"]
-        return await self._call("PUT", ref.path(meta.get("namespace", ""), meta["name"], subresource), body=obj)
-
-    async def patch(
-        self, ref: Ref, namespace: str, name: str, patch: Any, *, media: str, subresource: str = "", **query: str
-    ) -> Object:
-        return await self._call("PATCH", ref.path(namespace, name, subresource), query, patch, media)
-
-    async def delete(self, ref: Ref, namespace: str, name: str, options: Object | None = None) -> Object:
-        return await self._call("DELETE", ref.path(namespace, name), body=options)
 
     # --- how
 
@@ -169,14 +126,5 @@ class HttpClient:
 
 def _error(answer: Answer) -> ApiError:
     with contextlib.suppress(msgspec.DecodeError):
-        return _refusal(_decode(answer.body), answer.status)
+        return refusal(_decode(answer.body), answer.status)
     return ApiError(answer.status, "", answer.body[:200].decode(errors="replace"))
-
-
-def _refusal(found: Object, code: int = 500) -> ApiError:
-    return ApiError(
-        int(found.get("code") or code),
-        str(found.get("reason") or ""),
-        str(found.get("message") or ""),
-        details=found.get("details"),
-    )

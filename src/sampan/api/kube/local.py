@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import Any, TypedDict
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 
 from sampan.api.kube.api import Api
 from sampan.api.kube.request import Request, Response, Shared, User
-from sampan.client.port import Listed, Ref, Watched
+from sampan.client.calls import Calls, decode_event, refusal, watching
+from sampan.client.port import Ref, Watched
 from sampan.kube.object import Object
-from sampan.kube.status import ApiError
 
-PAGE = "500"
 _decode = msgspec.json.Decoder(Object).decode
 
 
-class LocalClient:
+class LocalClient(Calls):
     """Asks as one user, by whose rights it is judged like any other."""
 
     def __init__(self, api: Api, user: User, agent: str, reader: User | None = None) -> None:
@@ -30,34 +29,13 @@ class LocalClient:
         self._reader = reader or user
         self._agent = agent
 
-    async def get(self, ref: Ref, namespace: str, name: str) -> Object:
-        return await self._call("GET", ref.path(namespace, name))
-
-    async def list(self, ref: Ref, namespace: str = "", **query: str) -> Listed:
-        items: list[Object] = []
-        version = ""
-        async for page in self.pages(ref, namespace, **query):
-            items += page.items
-            version = page.resource_version
-        return Listed(items, version)
-
-    async def pages(self, ref: Ref, namespace: str = "", **query: str) -> AsyncIterator[Listed]:
-        more: dict[str, str] = {}
-        while True:
-            asked = {**query, "limit": PAGE, **more}
-            page = await self._call("GET", ref.path(namespace), asked, user=self._reader)
-            yield Listed(page["items"], page["metadata"]["resourceVersion"])
-            if not (token := page["metadata"].get("continue")):
-                return
-            more = {"continue": token}
-
     async def watch(
         self, ref: Ref, resource_version: str, namespace: str = "", *, slim: bool = False, **query: str
     ) -> AsyncIterator[Watched]:
-        asked = {**query, "watch": "1", "resourceVersion": resource_version, "allowWatchBookmarks": "true"}
+        asked = watching(resource_version, query)
         response = await self._answer("GET", ref.path(namespace), asked, user=self._reader)
         if response.status != 200 or response.stream is None:
-            raise _error(_decode(response.body))
+            raise refusal(_decode(response.body))
         sink = _Sink(_slim_event if slim else _event)
         sink.write(response.body)
         started = response.stream(sink)
@@ -66,26 +44,10 @@ class LocalClient:
         try:
             async for event in sink.events():
                 if event.type == "ERROR":
-                    raise _error(event.object)
+                    raise refusal(event.object)
                 yield event
         finally:
             sink.close()
-
-    async def create(self, ref: Ref, obj: Object, *, subresource: str = "", name: str = "") -> Object:
-        namespace = obj.get("metadata", {}).get("namespace", "")
-        return await self._call("POST", ref.path(namespace, name, subresource), body=obj)
-
-    async def update(self, ref: Ref, obj: Object, *, subresource: str = "") -> Object:
-        meta = obj["metadata"]
-        return await self._call("PUT", ref.path(meta.get("namespace", ""), meta["name"], subresource), body=obj)
-
-    async def patch(
-        self, ref: Ref, namespace: str, name: str, patch: Any, *, media: str, subresource: str = "", **query: str
-    ) -> Object:
-        return await self._call("PATCH", ref.path(namespace, name, subresource), query, patch, media)
-
-    async def delete(self, ref: Ref, namespace: str, name: str, options: Object | None = None) -> Object:
-        return await self._call("DELETE", ref.path(namespace, name), body=options)
 
     async def _call(
         self,
@@ -94,14 +56,11 @@ class LocalClient:
         query: dict[str, str] | None = None,
         body: Any = None,
         media: str = "application/json",
-        *,
-        user: User | None = None,
     ) -> Object:
-        response = await self._answer(method, path, query, body, media, user=user)
-        found = _decode(response.body)
-        if response.status >= 400:
-            raise _error(found)
-        return found
+        return _whole(await self._answer(method, path, query, body, media))
+
+    async def _read_page(self, path: str, query: dict[str, str]) -> Object:
+        return _whole(await self._answer("GET", path, query, user=self._reader))
 
     async def _answer(
         self,
@@ -119,18 +78,11 @@ class LocalClient:
         return await self._api.handle_as(user or self._user, request)
 
 
-def _error(found: Object) -> ApiError:
-    return ApiError(
-        int(found.get("code") or 500),
-        str(found.get("reason") or ""),
-        str(found.get("message") or ""),
-        details=found.get("details"),
-    )
-
-
-class _Event(TypedDict):
-    type: str
-    object: Object
+def _whole(response: Response) -> Object:
+    found = _decode(response.body)
+    if response.status >= 400:
+        raise refusal(found)
+    return found
 
 
 class _Slim(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -154,13 +106,12 @@ class _SlimEvent(msgspec.Struct):
     object: msgspec.Raw
 
 
-_decode_event = msgspec.json.Decoder(_Event).decode
 _decode_slim_event = msgspec.json.Decoder(_SlimEvent).decode
 _decode_slim = msgspec.json.Decoder(_SlimObject).decode
 
 
 def _event(line: bytes) -> Watched:
-    event = _decode_event(line)
+    event = decode_event(line)
     return Watched(event["type"], event["object"])
 
 
