@@ -36,7 +36,8 @@ from sampan.api.kube.dynamic.python_policies import PythonPolicies
 from sampan.api.kube.http.server import Server
 from sampan.api.kube.issuer import IssuerPages
 from sampan.api.kube.local import LocalClient
-from sampan.api.kube.metadata import SUFFIX_ALPHABET, SUFFIX_LENGTH
+from sampan.api.kube.lookup import Lookup
+from sampan.api.kube.metadata import SUFFIXES, suffix
 from sampan.api.kube.node_authz import NodeAuthorizer
 from sampan.api.kube.node_graph import NodeGraph
 from sampan.api.kube.plugins.certificates import CertificateAdmission
@@ -141,6 +142,13 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     records = Records(main, {_EVENTS: events, _LEASES: leases})
     served = registry()
     views = {plural: View(records, _resource(served, group, plural)) for plural, group in _VIEWED.items()}
+
+    def lookup(plural: str) -> Lookup:
+        return Lookup(views[plural], records, _resource(served, _VIEWED[plural], plural))
+
+    def now() -> str:
+        return rfc3339.render(clock.now_ns() // 10**9)
+
     roles = Rbac(views["roles"], views["clusterroles"], views["rolebindings"], views["clusterrolebindings"])
     quotas = Quotas(views["resourcequotas"], records, served)
     graph = NodeGraph(records)
@@ -148,14 +156,14 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
         await view.start()  # now that somebody listens
     await graph.start()
     authorizer, nodes = AnyOf([NodeAuthorizer(graph), roles]), NodeRestriction(graph)
-    randomness = Randomness(random_uid, _suffix)
+    randomness = Randomness(random_uid, lambda: suffix(secrets.randbelow(SUFFIXES)))
     definitions = View(records, _resource(served, "apiextensions.k8s.io", "customresourcedefinitions"))
     slices = _resource(served, "discovery.k8s.io", "endpointslices")
     caller = Caller(ServiceLookup(views["services"], records, slices, secrets.randbelow))
     customs = CustomResources(
         definitions,
         served,
-        lambda: rfc3339.render(clock.now_ns() // 10**9),
+        now,
         caller,
         randomness.uid,
     )
@@ -166,12 +174,12 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     authentication = Authentication(
         [*sources, *access_files.providers(settings.directory, clock)], authorizer, clock, tokens.audiences
     )
-    matcher = Matcher(served, views["namespaces"], records)
+    matcher = Matcher(served, lookup("namespaces"))
     policies = PythonPolicies([settings.directory / "policies", *settings.policies], matcher, clock)
     await policies.start()
     chain = Chain(
         [
-            *_plugins(views, records, served, authorizer, lambda: rfc3339.render(clock.now_ns() // 10**9)),
+            *_plugins(views, lookup, authorizer, now),
             *dynamic.plugins(views, records, served, authorizer, caller, randomness.uid, matcher, policies),
             ResourceQuotaAdmission(quotas),
             nodes,
@@ -193,9 +201,10 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
         virtual=Reviews(authorizer, roles, authentication, tokens, nodes).virtual(),
         pages=[IssuerPages(tokens, settings.listen).page],
     )
-    admin = LocalClient(server.api, User("system:apiserver", groups=(MASTERS,)), "sampan")
+    ourselves = User("system:apiserver", groups=(MASTERS,))
+    admin = LocalClient(server.api, ourselves, "sampan")
     await bootstrap_objects.ensure(admin, _place(settings, keys), clock.now_ns() // 10**9)
-    customs.start(LocalClient(server.api, User("system:apiserver", groups=(MASTERS,)), "custom-resources"))
+    customs.start(LocalClient(server.api, ourselves, "custom-resources"))
     own = Controllers(server, served, keys, clock, quotas, kept, scheduler=settings.scheduler)
     # with files no other process can be on the store: who leads need not be asked
     controllers = [own.elected(randomness.uid())] if settings.store else own.make()
@@ -231,25 +240,21 @@ _VIEWED = {
 
 
 def _plugins(
-    views: Mapping[str, View], records: Records, served: Registry, authorizer: Authorizer, now: Callable[[], str]
+    views: Mapping[str, View], lookup: Callable[[str], Lookup], authorizer: Authorizer, now: Callable[[], str]
 ) -> list[Plugin]:
     """Return the server's own admission plugins in their order; quotas count later, what all others let through."""
-
-    def by_name(plural: str) -> tuple[View, Records, Resource]:
-        return views[plural], records, _resource(served, _VIEWED[plural], plural)
-
     return [
-        NamespaceLifecycle(*by_name("namespaces")),
+        NamespaceLifecycle(lookup("namespaces")),
         LimitRanger(views["limitranges"]),
-        ServiceAccountAdmission(*by_name("serviceaccounts")),
+        ServiceAccountAdmission(lookup("serviceaccounts")),
         TaintNewNodes(),
-        PodSecurity(*by_name("namespaces")),
-        PriorityAdmission(*by_name("priorityclasses")),
+        PodSecurity(lookup("namespaces")),
+        PriorityAdmission(views["priorityclasses"], lookup("priorityclasses")),
         DefaultTolerations(),
         DefaultClasses(views["storageclasses"], views["ingressclasses"]),
         StorageInUse(),
         ClaimResize(views["storageclasses"]),
-        RuntimeClassAdmission(*by_name("runtimeclasses")),
+        RuntimeClassAdmission(lookup("runtimeclasses")),
         CertificateAdmission(authorizer, now),
         ServiceAddresses(views["services"], SERVICE_CIDR, secrets.randbelow),
     ]
@@ -274,14 +279,6 @@ def _resource(served: Registry, group: str, plural: str) -> Resource:
     if found is None:
         raise Unavailable(f"{plural} is not in the catalog")
     return found.resource
-
-
-def _suffix() -> str:
-    number, letters = secrets.randbelow(len(SUFFIX_ALPHABET) ** SUFFIX_LENGTH), []
-    for _ in range(SUFFIX_LENGTH):
-        number, letter = divmod(number, len(SUFFIX_ALPHABET))
-        letters.append(SUFFIX_ALPHABET[letter])
-    return "".join(letters)
 
 
 # --- the process ------------------------------------------------------------------------------------------------------

@@ -90,8 +90,8 @@ def _service(obj: Object) -> dict[str, int]:
 
 
 def _claim(obj: Object) -> dict[str, int]:
-    asked = _amount(mapping(obj, "spec", "resources", "requests").get("storage", "0"))
-    held = _amount(mapping(obj, "status", "allocatedResources").get("storage", "0"))
+    asked = billionths(mapping(obj, "spec", "resources", "requests").get("storage", "0"))
+    held = billionths(mapping(obj, "status", "allocatedResources").get("storage", "0"))
     size = max(asked, held)
     found = {"requests.storage": size}
     if name := text(obj, "spec", "storageClassName"):
@@ -172,7 +172,7 @@ def _sum(parts: Iterable[Object]) -> dict[str, int]:
     total: dict[str, int] = {}
     for part in parts:
         for name, value in part.items():
-            total[name] = total.get(name, 0) + _amount(value)
+            total[name] = total.get(name, 0) + billionths(value)
     return total
 
 
@@ -184,7 +184,7 @@ def _asks(spec: Object) -> bool:
     """Return whether a pod asks for cpu or memory at all: it is of a better class than best effort."""
     parts = [spec, *items(spec, "containers"), *items(spec, "initContainers")]
     return any(
-        _amount(value) > 0
+        billionths(value) > 0
         for part in parts
         for field in ("requests", "limits")
         for name, value in mapping(part, "resources", field).items()
@@ -285,7 +285,8 @@ def shown(amount: int, form: str) -> str:
     return str(Quantity(Fraction(amount, NANO), form))
 
 
-def _amount(value: object) -> int:
+def billionths(value: object) -> int:
+    """Return what a quantity comes to, in billionths; 0 for none."""
     return _nanos(value) if isinstance(value, str) else _parsed(value)
 
 

@@ -15,8 +15,9 @@ from sampan.kube.object import Object
 from sampan.kube.strategy import Strategy
 
 _NAME_BYTES = 63
-SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-SUFFIX_LENGTH = 5
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+SUFFIXES = len(_ALPHABET) ** 5
+"""How many endings of generated names there are."""
 NAMELESS = fielderror.required("metadata.name", "name or generateName is required")
 
 CONFINED = {
@@ -38,6 +39,15 @@ _KEPT = (
     "namespace",
     "name",
 )
+
+
+def suffix(number: int) -> str:
+    """Return the five characters that stand for a number, modulo `SUFFIXES`."""
+    letters = ""
+    for _ in range(5):
+        number, letter = divmod(number, len(_ALPHABET))
+        letters += _ALPHABET[letter]
+    return letters
 
 
 def generated_name(base: str, suffix: str) -> str:

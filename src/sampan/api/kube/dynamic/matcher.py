@@ -7,9 +7,8 @@ import msgspec
 from sampan.api.kube import metadata
 from sampan.api.kube.admission import Attributes
 from sampan.api.kube.dynamic.authorizer import told
-from sampan.api.kube.records import Records
+from sampan.api.kube.lookup import Lookup
 from sampan.api.kube.served import Registry, Served
-from sampan.api.kube.view import View
 from sampan.kube import object as objects
 from sampan.kube import status
 from sampan.kube.admission import matching
@@ -31,10 +30,9 @@ _OPTIONS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "Del
 class Matcher:
     """Holds what matching looks at besides the write: namespaces, and which versions a resource has."""
 
-    def __init__(self, registry: Registry, namespaces: View, records: Records) -> None:
+    def __init__(self, registry: Registry, namespaces: Lookup) -> None:
         self._registry = registry
         self._namespaces = namespaces
-        self._records = records
 
     async def match(self, criteria: Criteria, ask: Ask) -> Matched | None:
         """Return the write as the criteria are about it, None where they are not.
@@ -69,9 +67,7 @@ class Matcher:
         Raises:
             ApiError: 404
         """
-        found = self._namespaces.get("", name)
-        if found is None and (served := self._registry.find("", "v1", "namespaces")) is not None:
-            found = await self._records.get(served.resource, "", name)
+        found = await self._namespaces.find("", name)
         if found is None:
             raise status.not_found("namespaces", "", name)
         return found

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from sampan.api.kube.admission import Attributes
 from sampan.api.kube.view import View
-from sampan.kube import quantity, status
+from sampan.kube import quantity, quota, status
 from sampan.kube.object import Object
 from sampan.kube.reading import items, mapping, text
 
@@ -108,7 +108,7 @@ def _claim(claim: Object, limits: Object) -> Iterator[str]:
             for name, bound in mapping(item, "min").items():
                 yield from _least(name, bound, "PersistentVolumeClaim", requests, None)
             for name, bound in mapping(item, "max").items():
-                if name in requests and _amount(requests[name]) > _amount(bound):
+                if name in requests and quota.billionths(requests[name]) > quota.billionths(bound):
                     yield _over(name, bound, "PersistentVolumeClaim", "request", requests[name])
 
 
@@ -124,18 +124,18 @@ def _bounds(item: Object, kind: str, requests: Object, limits: Object) -> Iterat
 def _least(name: str, bound: object, kind: str, requests: Object, limits: Object | None) -> Iterator[str]:
     if name not in requests:
         yield f"minimum {name} usage per {kind} is {bound}.  No request is specified"
-    elif _amount(requests[name]) < _amount(bound):
+    elif quota.billionths(requests[name]) < quota.billionths(bound):
         yield f"minimum {name} usage per {kind} is {bound}, but request is {requests[name]}"
-    if limits is not None and name in limits and _amount(limits[name]) < _amount(bound):
+    if limits is not None and name in limits and quota.billionths(limits[name]) < quota.billionths(bound):
         yield f"minimum {name} usage per {kind} is {bound}, but limit is {limits[name]}"
 
 
 def _most(name: str, bound: object, kind: str, requests: Object, limits: Object) -> Iterator[str]:
     if name not in limits:
         yield f"maximum {name} usage per {kind} is {bound}.  No limit is specified"
-    elif _amount(limits[name]) > _amount(bound):
+    elif quota.billionths(limits[name]) > quota.billionths(bound):
         yield _over(name, bound, kind, "limit", limits[name])
-    if name in requests and _amount(requests[name]) > _amount(bound):
+    if name in requests and quota.billionths(requests[name]) > quota.billionths(bound):
         yield _over(name, bound, kind, "request", requests[name])
 
 
@@ -144,34 +144,23 @@ def _over(name: str, bound: object, kind: str, what: str, given: object) -> str:
 
 
 def _ratio(name: str, bound: object, kind: str, requests: Object, limits: Object) -> Iterator[str]:
-    if not _amount(requests.get(name, "0")):
+    if not quota.billionths(requests.get(name, "0")):
         yield f"{name} max limit to request ratio per {kind} is {bound}, but no request is specified or request is 0"
     elif name not in limits:
         yield f"{name} max limit to request ratio per {kind} is {bound}, but no limit is specified or limit is 0"
     else:
-        found = _amount(limits[name]) / _amount(requests[name])
-        if found > _amount(bound):
+        found = Fraction(quota.billionths(limits[name]), quota.billionths(requests[name]))
+        if found * quantity.NANO > quota.billionths(bound):
             yield f"{name} max limit to request ratio per {kind} is {bound}, but provided ratio is {float(found):f}"
 
 
 def _total(spec: Object, field: str) -> Object:
-    """Return what all containers of a pod ask for; a resource counts where each of them names it."""
-    groups = [
-        [mapping(item, "resources", field) for item in items(spec, kind)] for kind in ("containers", "initContainers")
-    ]
-    containers, starting = groups
-    out: Object = {}
-    for name in {name for group in groups for item in group for name in item}:
-        if all(name in item for item in containers):
-            running = sum((_amount(item[name]) for item in containers), Fraction())
-            most = max([running, *(_amount(item[name]) for item in starting if name in item)])
-            form = next((quantity.of(item[name]).form for group in groups for item in group if name in item), "decimal")
-            out[name] = str(quantity.Quantity(most, form))
-    return out
-
-
-def _amount(value: object) -> Fraction:
-    try:
-        return quantity.of(value).amount
-    except quantity.QuantityError:
-        return Fraction()
+    """Return what a pod asks for as a whole, the overhead of its runtime aside."""
+    forms = {
+        name: quantity.of(value).form
+        for kind in ("initContainers", "containers")
+        for item in items(spec, kind)
+        for name, value in mapping(item, "resources", field).items()
+    }
+    whole = quota.effective({**spec, "overhead": None}, field)
+    return {name: quota.shown(amount, forms.get(name, "decimal")) for name, amount in whole.items()}

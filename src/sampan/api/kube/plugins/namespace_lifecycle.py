@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from sampan.api.kube.admission import Attributes
-from sampan.api.kube.records import Records
-from sampan.api.kube.view import View
+from sampan.api.kube.lookup import Lookup
 from sampan.kube import object as objects
 from sampan.kube import status
 from sampan.kube.object import Object
-from sampan.kube.resource import Resource
 
 IMMORTAL = ("default", "kube-system", "kube-public", "kube-node-lease")
 _REVIEWS = ("localsubjectaccessreviews",)
@@ -17,11 +15,8 @@ _REVIEWS = ("localsubjectaccessreviews",)
 class NamespaceLifecycle:
     name = "NamespaceLifecycle"
 
-    def __init__(self, view: View, records: Records, resource: Resource) -> None:
-        """`view`, `resource`: of namespaces."""
-        self._view = view
-        self._records = records
-        self._resource = resource
+    def __init__(self, namespaces: Lookup) -> None:
+        self._namespaces = namespaces
 
     async def mutate(self, attributes: Attributes) -> None:
         if attributes.operation == "DELETE":
@@ -32,7 +27,7 @@ class NamespaceLifecycle:
             return
         if attributes.resource.plural in _REVIEWS:
             return
-        namespace = await self._namespace(attributes.namespace)
+        namespace = await self._namespaces.find("", attributes.namespace)
         if namespace is None:
             raise status.not_found("namespaces", "", attributes.namespace)
         if objects.deleting(namespace):
@@ -40,10 +35,6 @@ class NamespaceLifecycle:
 
     async def validate(self, attributes: Attributes) -> None:
         pass
-
-    async def _namespace(self, name: str) -> Object | None:
-        """Return the namespace; one that the view does not show yet is looked up."""
-        return self._view.get("", name) or await self._records.get(self._resource, "", name)
 
 
 def _terminating(attributes: Attributes, namespace: Object) -> status.ApiError:

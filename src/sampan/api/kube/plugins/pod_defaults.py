@@ -6,12 +6,10 @@ Spec: Kubernetes admission plugins DefaultTolerationSeconds, RuntimeClass, Taint
 from __future__ import annotations
 
 from sampan.api.kube.admission import Attributes
-from sampan.api.kube.records import Records
-from sampan.api.kube.view import View
+from sampan.api.kube.lookup import Lookup
 from sampan.kube import status
 from sampan.kube.object import Object
 from sampan.kube.reading import items, mapping, text
-from sampan.kube.resource import Resource
 
 TOLERATED_S = 300
 _TROUBLES = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
@@ -51,11 +49,9 @@ class RuntimeClassAdmission:
 
     name = "RuntimeClass"
 
-    def __init__(self, view: View, records: Records, resource: Resource) -> None:
-        """`view`, `resource`: of runtime classes."""
-        self._view = view
-        self._records = records
-        self._resource = resource
+    def __init__(self, classes: Lookup) -> None:
+        """Of runtime classes."""
+        self._classes = classes
 
     async def mutate(self, attributes: Attributes) -> None:
         pod = attributes.object
@@ -68,7 +64,7 @@ class RuntimeClassAdmission:
                 why = "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
                 raise status.forbidden("pods", "", attributes.name, why)
             return
-        found = self._view.get("", name) or await self._records.get(self._resource, "", name)
+        found = await self._classes.find("", name)
         if found is None:
             why = f'pod rejected: RuntimeClass "{name}" not found'
             raise status.forbidden("pods", "", attributes.name, why)

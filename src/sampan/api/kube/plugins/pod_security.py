@@ -6,14 +6,12 @@ Spec: Kubernetes "Pod Security Admission".
 from __future__ import annotations
 
 from sampan.api.kube.admission import Attributes
-from sampan.api.kube.records import Records
-from sampan.api.kube.view import View
+from sampan.api.kube.lookup import Lookup
 from sampan.kube import pod_security, status
 from sampan.kube.fielderror import invalid
 from sampan.kube.object import Object
 from sampan.kube.pod_security import LEVELS, Level
 from sampan.kube.reading import mapping, text
-from sampan.kube.resource import Resource
 
 _LABEL = "pod-security.kubernetes.io/"
 _TEMPLATES = {
@@ -25,11 +23,8 @@ _TEMPLATES = {
 class PodSecurity:
     name = "PodSecurity"
 
-    def __init__(self, namespaces: View, records: Records, resource: Resource) -> None:
-        """`resource`: of namespaces."""
+    def __init__(self, namespaces: Lookup) -> None:
         self._namespaces = namespaces
-        self._records = records
-        self._resource = resource
 
     async def mutate(self, attributes: Attributes) -> None:
         pass
@@ -47,9 +42,7 @@ class PodSecurity:
             return
         if pod and attributes.operation == "UPDATE" and not _weighs(attributes):
             return
-        namespace = self._namespaces.get("", attributes.namespace) or await self._records.get(
-            self._resource, "", attributes.namespace
-        )
+        namespace = await self._namespaces.find("", attributes.namespace)
         labels = mapping(namespace, "metadata", "labels")
         checked = new if pod else template or {}
         metadata, spec = mapping(checked, "metadata"), mapping(checked, "spec")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from sampan.api.kube.admission import Attributes
-from sampan.api.kube.records import Records
+from sampan.api.kube.lookup import Lookup
 from sampan.api.kube.view import View
 from sampan.kube import object as objects
 from sampan.kube import status
 from sampan.kube.object import Object
 from sampan.kube.reading import flag, mapping, number, text
-from sampan.kube.resource import Resource
 
 GROUP = "scheduling.k8s.io"
 _POLICY = "PreemptLowerPriority"
@@ -18,11 +17,10 @@ _POLICY = "PreemptLowerPriority"
 class PriorityAdmission:
     name = "Priority"
 
-    def __init__(self, view: View, records: Records, resource: Resource) -> None:
-        """`view`, `resource`: of priority classes."""
-        self._view = view
-        self._records = records
-        self._resource = resource
+    def __init__(self, classes: View, lookup: Lookup) -> None:
+        """Of priority classes: all of them, and one by its name."""
+        self._classes = classes
+        self._lookup = lookup
 
     async def mutate(self, attributes: Attributes) -> None:
         pod = attributes.object
@@ -53,18 +51,18 @@ class PriorityAdmission:
         new = attributes.object
         if not attributes.concerns("priorityclasses", GROUP) or not flag(new, "globalDefault"):
             return
-        for other in self._view:
+        for other in self._classes:
             if flag(other, "globalDefault") and objects.name(other) != attributes.name:
                 why = f"PriorityClass {objects.name(other)} is already marked as default. Only one default can exist"
                 raise status.forbidden("priorityclasses", GROUP, attributes.name, why)
 
     async def _class(self, attributes: Attributes, name: str) -> Object:
-        found = self._view.get("", name) or await self._records.get(self._resource, "", name)
+        found = await self._lookup.find("", name)
         if found is None:
             raise status.forbidden("pods", "", attributes.name, f"no PriorityClass with name {name} was found")
         return found
 
     def _default(self) -> Object | None:
         """Return the default class; of several, which older servers let in, the lowest."""
-        found = [item for item in self._view if flag(item, "globalDefault")]
+        found = [item for item in self._classes if flag(item, "globalDefault")]
         return min(found, key=lambda item: (number(item, "value"), objects.name(item)), default=None)

@@ -11,14 +11,12 @@ from functools import lru_cache
 from typing import Any
 
 from sampan.api.kube.admission import Attributes
-from sampan.api.kube.metadata import SUFFIX_ALPHABET, SUFFIX_LENGTH
-from sampan.api.kube.records import Records
-from sampan.api.kube.view import View
+from sampan.api.kube.lookup import Lookup
+from sampan.api.kube.metadata import suffix
 from sampan.kube import object as objects
 from sampan.kube import status
 from sampan.kube.object import Object
 from sampan.kube.reading import flag, items, mapping, text
-from sampan.kube.resource import Resource
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 MIRROR = "kubernetes.io/config.mirror"
@@ -30,11 +28,9 @@ _TRIES, _PAUSE_S = 10, 0.05
 class ServiceAccountAdmission:
     name = "ServiceAccount"
 
-    def __init__(self, view: View, records: Records, resource: Resource) -> None:
-        """`view`, `resource`: of service accounts."""
-        self._view = view
-        self._records = records
-        self._resource = resource
+    def __init__(self, accounts: Lookup) -> None:
+        """Of service accounts."""
+        self._accounts = accounts
 
     async def mutate(self, attributes: Attributes) -> None:
         pod = attributes.object
@@ -65,7 +61,7 @@ class ServiceAccountAdmission:
     async def _account(self, namespace: str, name: str) -> Object | None:
         """Return the account; a namespace that was just made gets its own in a moment."""
         for attempt in range(_TRIES):
-            found = self._view.get(namespace, name) or await self._records.get(self._resource, namespace, name)
+            found = await self._accounts.find(namespace, name)
             if found is not None or name != "default":
                 return found
             await asyncio.sleep(_PAUSE_S if attempt < _TRIES - 1 else 0)
@@ -91,11 +87,7 @@ def _mount(spec: Object, account: Object) -> None:
 
 @lru_cache(maxsize=1024)
 def _suffix(uid: str) -> str:
-    number, letters = zlib.crc32(uid.encode()), []
-    for _ in range(SUFFIX_LENGTH):
-        number, letter = divmod(number, len(SUFFIX_ALPHABET))
-        letters.append(SUFFIX_ALPHABET[letter])
-    return "".join(letters)
+    return suffix(zlib.crc32(uid.encode()))
 
 
 def _is_token(volume: Object) -> bool:
