@@ -22,11 +22,14 @@ _FS_TYPE, _MNT_POINT, _TEXT = 36, 108, 512  # offsets in struct statmount
 class MountTable:
     """Looks at the namespace in which it was made, from any thread and namespace."""
 
-    def __init__(self, ours: str) -> None:
-        """`ours`: mounts below this directory, and network namespaces bound to files, are our own; "" for none."""
+    def __init__(self, ours: str, *, listed: bool = True) -> None:
+        """`ours`: mounts below this directory, and network namespaces bound to files, are our own; "" for none.
+
+        `listed`: by number where the kernel can.
+        """
         self._ours = f"{ours}/".encode() if ours else b"\0"
         self._text = os.open("/proc/thread-self/mountinfo", os.O_RDONLY)
-        self._namespace = _namespace_id()
+        self._namespace = _namespace_id() if listed else None
         self._skip: set[int] = set()  # mounts known to be ours
 
     def close(self) -> None:
