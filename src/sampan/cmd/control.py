@@ -26,6 +26,7 @@ from sampan.api.http.files import TlsFiles
 from sampan.api.http.tls import make_context
 from sampan.api.kube.access import Authorizer
 from sampan.api.kube.admission import Chain, Plugin
+from sampan.api.kube.api import EVENTS
 from sampan.api.kube.audit.log import LineFile
 from sampan.api.kube.authn import Authentication, StaticTokens, TokenSource
 from sampan.api.kube.authz import MASTERS, AnyOf, Rbac
@@ -80,7 +81,7 @@ from sampan.store.kv.port import Store
 
 SERVICE_CIDR = "10.96.0.0/12"
 ENCRYPTED = ("/core/secrets/",)
-_EVENTS, _LEASES = "/core/events/", "/coordination.k8s.io/leases/"
+_LEASES = "/coordination.k8s.io/leases/"
 _BACKLOG = 1024
 
 _log = log.get("control")
@@ -139,7 +140,7 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     main, events, leases = await open_stores(settings.store, settings.directory, packer, clock)
     if count := await reseal(main, ENCRYPTED, keys):
         _log.info("%d values were sealed with the newest key", count)
-    records = Records(main, {_EVENTS: events, _LEASES: leases})
+    records = Records(main, {EVENTS: events, _LEASES: leases})
     served = registry()
     views = {plural: View(records, _resource(served, group, plural)) for plural, group in _VIEWED.items()}
 

@@ -32,6 +32,11 @@ _SELECTING = (*_EVERYWHERE, "deletecollection")
 _NAMED = ("get", "update", "patch", "delete")
 """Verbs on one object; the others are on a collection. A watch may be on either."""
 
+_WRITES = ("create", "update", "patch")
+EVENTS = "/core/events/"
+PRESSURE = 200
+"""Writes under way, from which on events are not taken: what they tell of is in the objects as well."""
+
 _log = log.get("kube")
 
 Page = Callable[[Request], Awaitable[Response | None]]
@@ -145,6 +150,8 @@ class Api:
             return await self._page(request)
         verb = attempt.verb
         _require_route(target, served.resource, verb)
+        if served.resource.prefix == EVENTS and verb in _WRITES and self.running["mutating"] > PRESSURE:
+            raise status.too_many_requests("events give way while many other writes are under way")
 
         def may(further: str) -> None:
             other = attempt._replace(verb=further)

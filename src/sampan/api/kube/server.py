@@ -9,7 +9,7 @@ import msgspec
 from sampan.api.kube.access import Authenticator, Authorizer
 from sampan.api.kube.admission import Chain
 from sampan.api.kube.answers import Renderer
-from sampan.api.kube.api import Api, Page, Verbs
+from sampan.api.kube.api import EVENTS, Api, Page, Verbs
 from sampan.api.kube.api import Served as Answered
 from sampan.api.kube.bindings import Bindings
 from sampan.api.kube.deletes import Deletes
@@ -35,7 +35,6 @@ from sampan.kube.object import Object
 from sampan.kube.schema import builtin as schemas
 
 EVENT_TTL_S = 3600
-_EVENTS = "/core/events/"
 
 
 class Randomness(msgspec.Struct, frozen=True):
@@ -101,7 +100,7 @@ def build(
 ) -> ApiServer:
     """Return a server over what is given. `figures`: what others know for /metrics."""
     renderer = Renderer(clock)
-    expiry = Expiry(clock, {_EVENTS: EVENT_TTL_S})
+    expiry = Expiry(clock, {EVENTS: EVENT_TTL_S})
     reads = Reads(records, renderer)
     writes = Writes(records, chain, renderer, clock, randomness.uid, randomness.suffix, expiry)
     patches = Patches(writes)
