@@ -10,7 +10,7 @@ from sampan.api.kube.api import Observer
 from sampan.api.kube.audit import policy as audit_policy
 from sampan.api.kube.audit.events import Audit
 from sampan.api.kube.audit.log import LineFile
-from sampan.api.kube.authn import TokenSource
+from sampan.api.kube.authn import StaticTokens, TokenSource
 from sampan.api.kube.request import User
 from sampan.base.clock import Clock
 
@@ -25,7 +25,12 @@ def audit(directory: Path, clock: Clock, new_id: Callable[[], str]) -> tuple[Lin
     return lines, [Audit(policy, lines.write, clock, new_id)]
 
 
-def providers(directory: Path, clock: Clock) -> list[TokenSource]:
+def token_sources(directory: Path, clock: Clock) -> list[TokenSource]:
+    """Return those who know the tokens in `tokens.csv` and of the OpenID Connect providers in `authentication.yaml`."""
+    return [StaticTokens(_static_tokens(directory)), *_providers(directory, clock)]
+
+
+def _providers(directory: Path, clock: Clock) -> list[TokenSource]:
     """Return the OpenID Connect providers in `authentication.yaml`, where there is one."""
     try:
         text = (directory / "authentication.yaml").read_bytes()
@@ -36,7 +41,7 @@ def providers(directory: Path, clock: Clock) -> list[TokenSource]:
     return [oidc.OidcTokens(provider, clock) for provider in oidc.parse(text)]
 
 
-def static_tokens(directory: Path) -> dict[str, User]:
+def _static_tokens(directory: Path) -> dict[str, User]:
     """Return the tokens in `tokens.csv`: token,user,uid,"group,group". Spec: Kubernetes static token file."""
     try:
         with (directory / "tokens.csv").open(newline="") as source:

@@ -28,7 +28,7 @@ from sampan.api.kube.access import Authorizer
 from sampan.api.kube.admission import Chain, Plugin
 from sampan.api.kube.api import EVENTS
 from sampan.api.kube.audit.log import LineFile
-from sampan.api.kube.authn import Authentication, StaticTokens, TokenSource
+from sampan.api.kube.authn import Authentication
 from sampan.api.kube.authz import MASTERS, AnyOf, Rbac
 from sampan.api.kube.bootstrap_tokens import BootstrapTokens
 from sampan.api.kube.crds import CustomResources
@@ -170,11 +170,10 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     )
     await definitions.start()
     tokens = AccountTokens(keys.accounts_key.read_bytes(), records, served, clock, randomness.uid)
-    static, kept = StaticTokens(access_files.static_tokens(settings.directory)), SecretTokens(tokens)
-    sources: list[TokenSource] = [tokens, static, kept, BootstrapTokens(records)]
-    authentication = Authentication(
-        [*sources, *access_files.providers(settings.directory, clock)], authorizer, clock, tokens.audiences
-    )
+    kept = SecretTokens(tokens)
+    sources: list[TokenSource] = [tokens, kept, BootstrapTokens(records)]
+    sources += access_files.token_sources(settings.directory, clock)
+    authentication = Authentication(sources, authorizer, clock, tokens.audiences)
     matcher = Matcher(served, lookup("namespaces"))
     policies = PythonPolicies([settings.directory / "policies", *settings.policies], matcher, clock)
     await policies.start()

@@ -185,13 +185,6 @@ def of_object(selector: Mapping[str, Any] | None) -> LabelSelector:
     return LabelSelector(tuple(requirements))
 
 
-def of_map(selector: Mapping[str, str] | None) -> LabelSelector:
-    """Return the meaning of a plain map of labels, as Service has it: empty selects nothing."""
-    if not selector:
-        return LabelSelector(never=True)
-    return LabelSelector(tuple(Requirement(key, "In", (value,)) for key, value in selector.items()))
-
-
 class FieldTerm(NamedTuple):
     field: str
     value: str
