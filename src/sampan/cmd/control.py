@@ -28,7 +28,7 @@ from sampan.api.kube.access import Authorizer
 from sampan.api.kube.admission import Chain, Plugin
 from sampan.api.kube.api import EVENTS
 from sampan.api.kube.audit.log import LineFile
-from sampan.api.kube.authn import Authentication
+from sampan.api.kube.authn import Authentication, TokenSource
 from sampan.api.kube.authz import MASTERS, AnyOf, Rbac
 from sampan.api.kube.bootstrap_tokens import BootstrapTokens
 from sampan.api.kube.crds import CustomResources
