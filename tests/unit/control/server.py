@@ -24,8 +24,8 @@ class Everybody:
 
 
 @contextlib.asynccontextmanager
-async def server(clock: Clock) -> AsyncIterator[Api]:
-    store, rights = MemoryStore(), Everybody()
+async def server(clock: Clock, store: MemoryStore | None = None) -> AsyncIterator[Api]:
+    store, rights = store or MemoryStore(), Everybody()
     made = build(
         Records(store),
         registry(),
