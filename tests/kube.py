@@ -18,8 +18,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,11 +45,29 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def eventually(holds: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """Return what `holds` does as soon as that is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < deadline, f"it did not come to be in {seconds} s"
+        time.sleep(0.02)
+    return found
+
+
 class ControlPlane:
-    """One control process and its clients. `restart` keeps its data. `scheduler`: it schedules pods, which most tests mind."""
+    """One control process and its clients. `restart` keeps its data.
+
+    `store`: the address of an etcd; "" for files. `audit`: its audit policy. `scheduler`: it schedules pods, which most tests mind.
+    """
 
     def __init__(
-        self, home: Path, *, store: str = "", policies: tuple[Path, ...] = (), scheduler: bool = False
+        self,
+        home: Path,
+        *,
+        store: str = "",
+        policies: tuple[Path, ...] = (),
+        audit: str = "",
+        scheduler: bool = False,
     ) -> None:
         self.home = home
         self.scheduler = scheduler
@@ -62,6 +81,8 @@ class ControlPlane:
         self.directory.mkdir(mode=0o700, parents=True)
         self.token = "of-the-tests"
         (self.directory / "tokens.csv").write_text(f'{self.token},tester,1,"system:masters"\n')
+        if audit:
+            (self.directory / "audit-policy.yaml").write_text(audit)
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
@@ -197,9 +218,9 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def control_plane(home: Path, *, store: str = "", scheduler: bool = False) -> Iterator[ControlPlane]:
-    """`store`: the address of an etcd; "" for files."""
-    plane = ControlPlane(home, store=store, scheduler=scheduler)
+def control_plane(home: Path, **options: Any) -> Iterator[ControlPlane]:
+    """Start one with these options of ControlPlane; nothing of it is left."""
+    plane = ControlPlane(home, **options)
     try:
         plane.start()
         yield plane

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 
 import pytest
 
-from kube import ROOT, ControlPlane
+from kube import ROOT, control_plane, eventually
 from sampan.cmd.control_state import lines
 
 POLICY = """
@@ -25,14 +24,8 @@ NODE = {"Impersonate-User": "system:node:one", "Impersonate-Group": "system:node
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
-    plane = ControlPlane(tmp_path_factory.mktemp("access"))
-    (plane.directory / "audit-policy.yaml").write_text(POLICY)
-    try:
-        plane.start()
+    with control_plane(tmp_path_factory.mktemp("access"), audit=POLICY) as plane:
         yield plane
-    finally:
-        plane.stop()
-        plane.kill()
 
 
 def test_requests_are_in_the_audit_log(own) -> None:
@@ -81,9 +74,7 @@ def test_the_status_says_whether_it_runs(own) -> None:
     told = f"Kubernetes API: https://127.0.0.1:{own.port} (pid {own.process.pid}); 'sampan kubeconfig' prints how to reach it"
     assert lines(data)[0] == told
     own.json("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "audited"}})
-    until = time.monotonic() + 5
-    while len(lines(data)) < 2 and time.monotonic() < until:
-        time.sleep(0.02)  # the audit log is written every tenth of a second
+    eventually(lambda: len(lines(data)) == 2)  # the audit log is written every tenth of a second
     assert lines(data)[1].startswith(f"audit log: {data}/control/audit.log (")
     own.stop()
     assert lines(data) == [f"Kubernetes API: does not run; its log is {data}/control/log"]

@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from kube import eventually
+
 
 def pod(name="p", *, resources=None, **spec):
     container = {"name": "c", "image": "i", **({"resources": resources} if resources else {})}
@@ -17,13 +19,6 @@ def pod(name="p", *, resources=None, **spec):
 @pytest.fixture
 def pods(namespace):
     return f"/api/v1/namespaces/{namespace}/pods"
-
-
-def eventually(condition, seconds=5.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 # --- service accounts -------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from kube import ControlPlane, free_port
+from kube import control_plane, free_port
 from webhook import patch, webhook_server
 
 GROUP = "/apis/admissionregistration.k8s.io/v1"
@@ -25,14 +25,8 @@ rules:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
-    plane = ControlPlane(tmp_path_factory.mktemp("life"))
-    (plane.directory / "audit-policy.yaml").write_text(AUDIT)
-    try:
-        plane.start()
+    with control_plane(tmp_path_factory.mktemp("life"), audit=AUDIT) as plane:
         yield plane
-    finally:
-        plane.stop()
-        plane.kill()
 
 
 def configuration(name, config, **more):

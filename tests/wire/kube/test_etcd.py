@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from etcd import etcd
-from kube import ControlPlane, client, control_plane, free_port
+from kube import ControlPlane, client, control_plane, eventually, free_port
 from wire.cli_daemon import PrivateDaemon, reason_to_skip
 
 
@@ -91,22 +89,15 @@ def test_the_control_process_and_etcd_may_be_killed(plane, server):
     reader = threading.Thread(target=lambda: lines.extend(watch.stdout), daemon=True)
     try:
         reader.start()
-        while "configmap/kept\n" not in lines:
-            time.sleep(0.02)
+        eventually(lambda: "configmap/kept\n" in lines)
         [member] = server.members
         member.kill()
         code, raw = plane.call("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "lost"}})
         assert code == 503
         assert member.endpoint in json.loads(raw)["message"]
         member.restart()
-        until = time.monotonic() + 20
-        while time.monotonic() < until:
-            with contextlib.suppress(AssertionError):
-                plane.kubectl("create", "configmap", "after")
-                break
-            time.sleep(0.1)
-        while time.monotonic() < until and not any("after" in line for line in lines):
-            time.sleep(0.05)
+        eventually(lambda: "created" in plane.kubectl("create", "configmap", "after", check=False), 20)
+        eventually(lambda: any("after" in line for line in lines))
         assert [line for line in lines if "after" in line] == ["configmap/after\n"]
     finally:
         watch.kill()
@@ -136,10 +127,7 @@ def test_two_control_processes_show_the_same(plane, tmp_path):
         plane.kubectl(
             "create", "clusterrolebinding", "of-both", "--clusterrole=view", "--serviceaccount=default:default"
         )
-        until = time.monotonic() + 5
-        while time.monotonic() < until and other.call("GET", "/api/v1/namespaces/default/pods", token=token)[0] != 200:
-            time.sleep(0.01)
-        assert other.call("GET", "/api/v1/namespaces/default/pods", token=token)[0] == 200
+        eventually(lambda: other.call("GET", "/api/v1/namespaces/default/pods", token=token)[0] == 200)
     finally:
         other.stop()
 
@@ -173,12 +161,8 @@ def test_sampan_up_with_a_store_in_etcd(server):
     try:
         done = daemon.service("up")
         assert done.returncode == 0, done.stderr
-        until = time.monotonic() + 20
-        while time.monotonic() < until and not keys(server, "/of-the-daemon/state/core/namespaces/kube-public"):
-            time.sleep(0.05)
-        assert keys(server, "/of-the-daemon/state/core/namespaces/kube-public")
-        while b"Kubernetes API: https://" not in (said := daemon.service("status").stdout):
-            assert time.monotonic() < until, said
+        eventually(lambda: keys(server, "/of-the-daemon/state/core/namespaces/kube-public"), 20)
+        eventually(lambda: b"Kubernetes API: https://" in daemon.service("status").stdout)
         assert not list(Path(daemon.home, "data", "control").glob("*.db"))
     finally:
         daemon.remove()

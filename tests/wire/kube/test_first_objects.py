@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from kube import ControlPlane
+from kube import ControlPlane, control_plane, eventually
 from sampan.cmd.bootstrap_objects import CONTROLLERS
 
 POLICY = """
@@ -20,25 +20,10 @@ rules:
 FINALIZER = "networking.k8s.io/service-cidr-finalizer"
 
 
-def eventually(condition, seconds: float = 5.0):
-    """Return what `condition` returns as soon as that is true."""
-    until = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < until
-        time.sleep(0.02)
-    return found
-
-
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
-    plane = ControlPlane(tmp_path_factory.mktemp("first"))
-    (plane.directory / "audit-policy.yaml").write_text(POLICY)
-    try:
-        plane.start()
+    with control_plane(tmp_path_factory.mktemp("first"), audit=POLICY) as plane:
         yield plane
-    finally:
-        plane.stop()
-        plane.kill()
 
 
 def items(plane: ControlPlane, path: str) -> dict[str, dict]:

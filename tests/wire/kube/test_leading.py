@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import time
 
 import pytest
 
 from etcd import etcd
-from kube import ControlPlane
+from kube import ControlPlane, eventually
 
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kube-controller-manager"
-
-
-def eventually(condition, seconds: float):
-    until = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    return found
 
 
 def holder(plane: ControlPlane) -> str:

@@ -9,16 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from kube import eventually
+
 CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
-
-
-def gone(plane, path: str, within_s: float = 10.0) -> bool:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if plane.call("GET", path)[0] == 404:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @pytest.fixture
@@ -37,7 +30,7 @@ def test_what_is_in_no_namespace_is_not_collected_for_an_owner_in_one(plane, nam
     of_cluster = {"apiVersion": "v1", "kind": "Node", "name": "never-was", "uid": "of-nobody"}
     for name, reference in ((kept, of_namespace), (dropped, of_cluster)):
         plane.json("POST", CLASSES, {"metadata": {"name": name, "ownerReferences": [reference]}, "value": 1})
-    assert gone(plane, f"{CLASSES}/{dropped}")
+    eventually(lambda: plane.call("GET", f"{CLASSES}/{dropped}")[0] == 404)
     assert plane.call("GET", f"{CLASSES}/{kept}")[0] == 200
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import time
 
 import pytest
 
-from kube import ROOT, ControlPlane, control_plane
+from kube import ROOT, control_plane, eventually
 
 FEW = """
 from sampan.kube.policy import Policy, Refused
@@ -36,17 +35,10 @@ def folder(own):
     yield made
     for path in made.iterdir():
         path.unlink()
-    until(lambda: own.call("POST", f"{MAPS}?dryRun=All", config_map("free"))[0] == 201)
+    eventually(lambda: own.call("POST", f"{MAPS}?dryRun=All", config_map("free"))[0] == 201)
 
 
 MAPS, DEPLOYMENTS = "/api/v1/namespaces/default/configmaps", "/apis/apps/v1/namespaces/default/deployments"
-
-
-def until(condition, seconds=5.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def config_map(name, **data):
@@ -69,7 +61,7 @@ def put(own, folder, text, name="p.py"):
         own.call("POST", f"{MAPS}?dryRun=All", config_map("any"))
         return own.log.read_text().count(f"{name}: ") + own.log.read_text().count("cannot be loaded") > before
 
-    until(told, 15)
+    eventually(told, 15)
 
 
 def of(body, kinds='("ConfigMap",)', head="", **more):
@@ -104,7 +96,7 @@ def test_a_changed_file_holds_at_once(own, folder):
     put(own, folder, of('raise Refused("still no")'))
     assert own.refused("POST", MAPS, config_map("a"))["message"].endswith("denied the request: still no")
     (folder / "p.py").unlink()
-    until(lambda: own.call("POST", f"{MAPS}?dryRun=All", config_map("a"))[0] == 201)
+    eventually(lambda: own.call("POST", f"{MAPS}?dryRun=All", config_map("a"))[0] == 201)
 
 
 def test_who_asks(own, folder):
@@ -172,7 +164,7 @@ def test_a_broken_file_is_told_and_what_held_holds_on(own, folder, text, why):
 def test_files_that_others_may_write(own, folder):
     (folder / "p.py").write_text(of('raise Refused("no")'))
     (folder / "p.py").chmod(0o666)
-    until(
+    eventually(
         lambda: (
             own.call("POST", f"{MAPS}?dryRun=All", config_map("a"))[0]
             and "others than its owner may write it" in own.tail()
@@ -223,15 +215,10 @@ def test_further_folders(tmp_path):
     there, missing = tmp_path / "there", tmp_path / "missing"
     there.mkdir()
     (there / "p.py").write_text(of("if 'x' in obj['data']:\n    raise Refused('no x')"))
-    plane = ControlPlane(tmp_path / "plane", policies=(there, missing))
-    try:
-        plane.start()
+    with control_plane(tmp_path / "plane", policies=(there, missing)) as plane:
         assert f"there is no folder {missing} of policies" in plane.tail()
         assert plane.refused("POST", MAPS, config_map("a", x=""))["message"].endswith("no x")
         assert plane.json("POST", f"{MAPS}?dryRun=All", config_map("a", y=""))
         missing.mkdir()
         (missing / "q.py").write_text(of("if 'y' in obj['data']:\n    raise Refused('no y')"))
-        until(lambda: plane.call("POST", f"{MAPS}?dryRun=All", config_map("a", y=""))[0] == 403)
-    finally:
-        plane.stop()
-        plane.kill()
+        eventually(lambda: plane.call("POST", f"{MAPS}?dryRun=All", config_map("a", y=""))[0] == 403)

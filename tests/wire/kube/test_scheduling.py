@@ -6,12 +6,12 @@ import itertools
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from hollow import hollow_nodes
-from kube import ROOT, ControlPlane, control_plane
+from kube import ROOT, ControlPlane, control_plane, eventually
 
 _numbers = itertools.count(1)
 NODES = 3
@@ -39,7 +39,7 @@ def space(plane) -> Iterator[Space]:
     """A namespace of its own; its pods are gone at the end, so that the next test finds the nodes empty."""
     name = f"s{next(_numbers)}"
     plane.json("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": {"team": name}}})
-    until(lambda: plane.call("GET", f"/api/v1/namespaces/{name}/serviceaccounts/default")[0] == 200)
+    eventually(lambda: plane.call("GET", f"/api/v1/namespaces/{name}/serviceaccounts/default")[0] == 200)
     yield Space(plane, name)
     plane.kubectl("delete", "namespace", name, "--timeout=20s")
 
@@ -76,15 +76,8 @@ class Space:
 
     def refusal(self, name: str) -> str:
         """Return why a pod was not placed, as soon as it is told."""
-        until(lambda: self.events(name, "FailedScheduling"))
+        eventually(lambda: self.events(name, "FailedScheduling"))
         return self.events(name, "FailedScheduling")[-1]["message"]
-
-
-def until(holds: Callable[[], object], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come to be"
-        time.sleep(0.02)
 
 
 def condition(pod: dict, type_: str) -> dict:
@@ -323,14 +316,14 @@ def test_victims_end_with_grace_and_say_why(space):
     for number in range(NODES):
         space.k(f"patch pod low{number} --type=merge -p {json.dumps({'metadata': finalized}, separators=(',', ':'))}")
     space.pod("vip", "3", priorityClassName="high")
-    until(lambda: space.get("vip")["status"].get("nominatedNodeName"))
+    eventually(lambda: space.get("vip")["status"].get("nominatedNodeName"))
     node = space.get("vip")["status"]["nominatedNodeName"]
 
     def victims() -> list[dict]:
         pods = [space.get(f"low{number}") for number in range(NODES)]
         return [pod for pod in pods if condition(pod, "DisruptionTarget")]
 
-    until(lambda: victims() and "deletionTimestamp" in victims()[0]["metadata"])
+    eventually(lambda: victims() and "deletionTimestamp" in victims()[0]["metadata"])
     [victim] = victims()
     told = condition(victim, "DisruptionTarget")
     assert victim["spec"]["nodeName"] == node
@@ -378,7 +371,7 @@ def test_a_claim_that_is_not_bound_is_waited_for(space):
     space.plane.json("POST", "/api/v1/persistentvolumes", {"metadata": {"name": volume}, "spec": spec})
     wish = {"accessModes": modes, "resources": {"requests": capacity}, "volumeName": volume, "storageClassName": ""}
     claim = space.plane.json("POST", claims, {"metadata": {"name": "data"}, "spec": wish})
-    until(lambda: "unbound immediate PersistentVolumeClaims" in space.refusal("v"))
+    eventually(lambda: "unbound immediate PersistentVolumeClaims" in space.refusal("v"))
     claim["status"] = {"phase": "Bound", "accessModes": modes, "capacity": capacity}
     space.plane.json("PUT", f"{claims}/data/status", claim)
     space.ready("v")
@@ -390,7 +383,7 @@ def test_a_claim_that_is_not_bound_is_waited_for(space):
 
 def test_a_killed_control_process_goes_on(tmp_path_factory):
     with control_plane(tmp_path_factory.mktemp("crash"), scheduler=True) as plane:
-        until(lambda: plane.call("GET", "/api/v1/namespaces/default/serviceaccounts/default")[0] == 200)
+        eventually(lambda: plane.call("GET", "/api/v1/namespaces/default/serviceaccounts/default")[0] == 200)
         with hollow_nodes(plane, 2, "--capacity", "cpu=4"):
             space = Space(plane, "default")
             for number in range(40):
@@ -409,9 +402,9 @@ def test_hollow_nodes_leave_nothing(plane):
         assert lease["spec"]["holderIdentity"] == "passing-1"
         assert "Ready" in plane.kubectl("get", "node", "passing-0")
         space = Space(plane, "default")
-        until(lambda: plane.call("GET", "/api/v1/namespaces/default/serviceaccounts/default")[0] == 200)
+        eventually(lambda: plane.call("GET", "/api/v1/namespaces/default/serviceaccounts/default")[0] == 200)
         space.pod("once", nodeSelector={"kubernetes.io/hostname": "passing-0"}, restartPolicy="Never")
-        until(lambda: space.get("once")["status"]["phase"] == "Succeeded")
+        eventually(lambda: space.get("once")["status"]["phase"] == "Succeeded")
         space.pod("stays", nodeSelector={"kubernetes.io/hostname": "passing-0"})
         space.ready("stays")
         process.terminate()

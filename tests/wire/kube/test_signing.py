@@ -18,19 +18,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from kube import eventually
+
 CLIENT = "kubernetes.io/kube-apiserver-client"
 KUBELET, SERVING = f"{CLIENT}-kubelet", "kubernetes.io/kubelet-serving"
 PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 USAGES = ("digital signature", "client auth")
 _numbers = itertools.count(1)
-
-
-def eventually(condition, seconds: float = 10.0):
-    until = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < until
-        time.sleep(0.02)
-    return found
 
 
 def asking(common_name: str, *organizations: str, names: tuple[x509.GeneralName, ...] = (), key=None):

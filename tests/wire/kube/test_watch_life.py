@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from kube import ControlPlane, control_plane
+from kube import ControlPlane, control_plane, eventually
 
 
 @contextlib.contextmanager
@@ -52,10 +51,7 @@ def test_who_comes_back_after_a_restart_shares_again(tmp_path) -> None:
                 )
                 for path in paths
             ]
-            deadline = time.monotonic() + 10
-            while shared_watches(plane) < before + len(paths) and time.monotonic() < deadline:
-                time.sleep(0.05)
-            assert shared_watches(plane) == before + len(paths)
+            eventually(lambda: shared_watches(plane) == before + len(paths))
             plane.json(
                 "PATCH", f"{maps}/m7", {"data": {"a": "b"}}, headers={"Content-Type": "application/merge-patch+json"}
             )
