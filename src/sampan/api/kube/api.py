@@ -150,7 +150,7 @@ class Api:
             return await self._page(request)
         verb = attempt.verb
         _require_route(target, served.resource, verb)
-        if served.resource.prefix == EVENTS and verb in _WRITES and self.running["mutating"] > PRESSURE:
+        if self.running["mutating"] > PRESSURE and verb in _WRITES and served.resource.prefix == EVENTS:
             raise status.too_many_requests("events give way while many other writes are under way")
 
         def may(further: str) -> None:
