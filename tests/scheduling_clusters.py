@@ -103,11 +103,10 @@ shapes = st.builds(
         lambda cpu, memory, gpu: amounts(
             {name: amount for name, amount in (("cpu", cpu), ("memory", memory << 30), ("gpu", gpu)) if amount}
         ),
-        few([0, 100, 300, 1000]),
+        few([0, 100, 110, 300, 1000]),
         few([0, 1, 2]),
         few([0, 0, 0, 1]),
     ),
-    overhead=few([(), (("cpu", 10),)]),
     node_name=few(["", "", "", "", "", "", "n0"]),
     node_selector=few([(), (), (), (), (("disk", "ssd"),)]),
     node_terms=st.none() | st.none() | st.lists(node_term, max_size=2).map(tuple),

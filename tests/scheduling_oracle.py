@@ -74,8 +74,8 @@ class Cluster:
         if len(here) + 1 > have.get("pods", 0):
             return False
         return all(
-            amount + sum(other.totals().get(name, 0) for other in here) <= have.get(name, 0)
-            for name, amount in shape.totals().items()
+            amount + sum(dict(other.requests).get(name, 0) for other in here) <= have.get(name, 0)
+            for name, amount in shape.requests
             if amount
         )
 
@@ -182,7 +182,7 @@ class Cluster:
         add(self._spread_points(shape, passed), 2)
         add(self._pod_points(shape, passed), 2)
         add({node.name: self._left(shape, node, (50.0, 50.0)) for node in passed}, 1)
-        if {"cpu", "memory"} & {name for name, amount in (*shape.requests, *shape.overhead)}:
+        if {"cpu", "memory"} & dict(shape.requests).keys():
             add({node.name: 100.0 - abs(self._left(shape, node, (50.0, -50.0))) for node in passed}, 1)
         add({node.name: self._image_points(shape, node) for node in passed}, 1)
         return total
@@ -193,9 +193,9 @@ class Cluster:
         for weight, name, least in zip(weights, ("cpu", "memory"), (100, 200 << 20), strict=True):
             size = have.get(name, 0)
             scale = (1.0 / size if size else 0.0) * weight
-            free = size - sum(other.totals().get(name, 0) or least for other in self.on(node))
+            free = size - sum(dict(other.requests).get(name, 0) or least for other in self.on(node))
             now += free * scale
-            own += (shape.totals().get(name, 0) or least) * scale
+            own += (dict(shape.requests).get(name, 0) or least) * scale
         return now - own
 
     def _image_points(self, shape: Shape, node: Node) -> float:

@@ -52,7 +52,7 @@ class ResourceColumns:
 
     def demand(self, shape: Shape) -> Demand:
         """Return what a pod of this shape takes, the counts for scores among it."""
-        totals = {self.number(name): amount for name, amount in shape.totals().items() if amount}
+        totals = {self.number(name): amount for name, amount in shape.requests if amount}
         totals[PODS] = 1
         totals[SCORED_CPU] = totals.get(CPU) or _UNASKED[SCORED_CPU]
         totals[SCORED_MEMORY] = totals.get(MEMORY) or _UNASKED[SCORED_MEMORY]

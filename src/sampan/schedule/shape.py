@@ -88,12 +88,11 @@ class Attachment(Frozen, frozen=True):
 
 
 class Shape(Frozen, frozen=True, kw_only=True):
-    """What a pod asks for. `requests` are the effective ones (init containers counted), `overhead` comes on top."""
+    """What a pod asks for. `requests` are the effective ones: init containers and overhead counted."""
 
     namespace: str = "default"
     labels: Pairs = ()
     requests: Amounts = ()
-    overhead: Amounts = ()
     node_name: str = ""
     node_selector: Pairs = ()
     node_terms: tuple[NodeTerm, ...] | None = None  # one of them holds; None: not asked for
@@ -112,13 +111,6 @@ class Shape(Frozen, frozen=True, kw_only=True):
     devices: tuple[DeviceAsk, ...] = ()
     gates: tuple[str, ...] = ()
     ending: bool = False  # it is there, but on its way out: spread does not count it
-
-    def totals(self) -> dict[str, int]:
-        """Return what it takes of each resource, overhead counted."""
-        totals = dict(self.requests)
-        for name, amount in self.overhead:
-            totals[name] = totals.get(name, 0) + amount
-        return totals
 
 
 def pairs(mapping: Mapping[str, str]) -> Pairs:

@@ -29,6 +29,7 @@ def test_requests_are_the_most_that_is_needed_at_a_time():
     # the sidecar runs beside the containers and beside the last of those that come before
     assert requests(spec) == {"cpu": 2000, "memory": 3 * GI}
     assert requests({**spec, "resources": {"requests": {"cpu": "4"}}}) == {"cpu": 4000, "memory": 3 * GI}
+    assert requests({**spec, "overhead": {"cpu": "10m"}}) == {"cpu": 2010, "memory": 3 * GI}
 
 
 def test_what_has_ended_takes_nothing():
@@ -101,7 +102,7 @@ def test_the_rest_of_a_shape():
     assert found.tolerations == (Toleration(key="k", exists=True, effect="NoExecute"),)
     web = (Requirement("app", "In", ("web",)),)
     assert found.spread == (Spread(topology="zone", max_skew=2, selector=web, hard=False, honor_taints=True),)
-    assert (found.gates, found.overhead, found.node_selector) == (("a/b",), (("memory", GI),), (("disk", "ssd"),))
+    assert (found.gates, found.requests, found.node_selector) == (("a/b",), (("memory", GI),), (("disk", "ssd"),))
     assert image("localhost:5000/x") == "localhost:5000/x:latest"
     assert image("x:1") == "x:1"
 

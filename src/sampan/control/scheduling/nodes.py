@@ -5,6 +5,7 @@ from __future__ import annotations
 from sampan.control.scheduling.pods import amount
 from sampan.kube import object as objects
 from sampan.kube.object import Object
+from sampan.kube.quota import billionths
 from sampan.kube.reading import flag, items, mapping, number, text, words
 from sampan.schedule.node import Node, Taint
 from sampan.schedule.shape import Amounts, amounts, pairs
@@ -15,7 +16,7 @@ def node(obj: Object, attachable: Amounts = ()) -> Node:
     offered = mapping(obj, "status", "allocatable") or mapping(obj, "status", "capacity")
     return Node(
         name=objects.name(obj),
-        allocatable=amounts({name: amount(name, str(value)) for name, value in offered.items()}),
+        allocatable=amounts({name: amount(name, billionths(value)) for name, value in offered.items()}),
         labels=pairs(objects.labels(obj)),
         taints=tuple(
             Taint(text(item, "key"), text(item, "value"), text(item, "effect")) for item in items(obj, "spec", "taints")

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
-from typing import Any
 
 import msgspec
 
 from sampan.kube import object as objects
-from sampan.kube import quantity, rfc3339
+from sampan.kube import quota, rfc3339
 from sampan.kube.object import Object
+from sampan.kube.quantity import NANO
 from sampan.kube.reading import items, mapping, number, text, words
 from sampan.kube.selector import Requirement, SelectorError, of_object
 from sampan.schedule.pod import Pod
@@ -100,7 +99,6 @@ def shape(obj: Object) -> Shape:
         namespace=namespace,
         labels=pairs(labels),
         requests=amounts(requests(spec)),
-        overhead=amounts(_amounts(mapping(spec, "overhead"))),
         node_selector=pairs(mapping(spec, "nodeSelector")),
         node_terms=node_terms,
         preferred_nodes=preferred_nodes,
@@ -128,49 +126,14 @@ def image(name: str) -> str:
 # --- resources --------------------------------------------------------------------------------------------------------
 
 
-def requests(spec: Mapping[str, Any]) -> dict[str, int]:
-    """Return what a pod takes while it runs, or while it begins where that is more. Overhead comes on top."""
-    total: dict[str, int] = {}
-    for container in items(spec, "containers"):
-        _add(total, _asked(container))
-    init = items(spec, "initContainers")
-    if init:
-        beside: dict[str, int] = {}  # sidecars that run already
-        peak: dict[str, int] = {}
-        for container in init:
-            own = _asked(container)
-            if text(container, "restartPolicy") == "Always":
-                _add(beside, own)
-                _add(total, own)
-                own = {}
-            for name in own.keys() | beside.keys():
-                peak[name] = max(peak.get(name, 0), own.get(name, 0) + beside.get(name, 0))
-        for name, amount in peak.items():
-            total[name] = max(total.get(name, 0), amount)
-    total.update(_amounts(mapping(spec, "resources", "requests")))  # of the whole pod, where it says so
-    return total
+def requests(spec: Object) -> dict[str, int]:
+    """Return what a pod takes while it runs, or while it begins where that is more, overhead counted."""
+    return {name: amount(name, billionths) for name, billionths in quota.effective(spec, "requests").items()}
 
 
-def _asked(container: Mapping[str, Any]) -> dict[str, int]:
-    return _amounts(mapping(container, "resources", "requests"))
-
-
-def _amounts(given: Mapping[str, Any]) -> dict[str, int]:
-    return {name: amount(name, str(value)) for name, value in given.items()}
-
-
-@lru_cache(maxsize=4096)
-def amount(resource: str, value: str) -> int:
+def amount(resource: str, billionths: int) -> int:
     """Return an amount in the core's unit: CPU in millicores, all else whole, rounded up."""
-    try:
-        return quantity.milli(value) if resource == "cpu" else quantity.whole(value)
-    except quantity.QuantityError:
-        return 0
-
-
-def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
-    for name, value in more.items():
-        total[name] = total.get(name, 0) + value
+    return -(-billionths // (NANO // 1000 if resource == "cpu" else NANO))
 
 
 # --- where it may and would rather run --------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class Dimensions(msgspec.Struct, frozen=True):
 
         Raises KeyError for a resource that is not offered.
         """
-        totals = {name: amount for name, amount in shape.totals().items() if amount}
+        totals = {name: amount for name, amount in shape.requests if amount}
         for wish in shape.devices:
             totals[wish.kind] = totals.get(wish.kind, 0) + wish.count
         return self.vector(totals)

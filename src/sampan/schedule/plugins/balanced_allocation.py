@@ -28,7 +28,7 @@ class NodeResourcesBalancedAllocation:
 
     def prescore(self, ask: Ask, snapshot: Snapshot) -> BalanceOfTwo | Balance | None:
         """A pod that asks for none of them disturbs no balance."""
-        if not set(ask.shape.totals()) & set(self.resources):
+        if not dict(ask.shape.requests).keys() & set(self.resources):
             return None
         numbers = [scored(snapshot, resource) for resource in self.resources]
         return BalanceOfTwo(ask, snapshot, *numbers) if len(numbers) == 2 else Balance(numbers)
