@@ -11,8 +11,10 @@ from sampan.base.errors import InvalidArgument
 from sampan.control.scheduling import nodes, pods
 from sampan.control.scheduling.pods import Seen
 from sampan.kube import object as objects
+from sampan.kube.kinds import podspec
 from sampan.kube.object import Object
 from sampan.kube.reading import items, mapping, number, text
+from sampan.kube.schema import builtin, check
 from sampan.schedule.node import Node
 
 _TEMPLATED = {
@@ -79,6 +81,10 @@ def _of_template(obj: Object, count: str) -> Iterator[Object]:
 
 def _pod(obj: Object, namespace: str, priorities: Mapping[str, int]) -> Seen:
     obj = copy.deepcopy(obj)
+    try:
+        check.check(builtin.definition("io.k8s.api.core.v1.Pod"), obj)
+    except check.WrongType as error:
+        raise InvalidArgument(f"pod {objects.name(obj)}: {error}") from error
     objects.metadata(obj).setdefault("namespace", namespace)
     spec = obj.setdefault("spec", {})
     if not number(spec, "priority"):
@@ -86,9 +92,7 @@ def _pod(obj: Object, namespace: str, priorities: Mapping[str, int]) -> Seen:
         if name and name not in priorities:
             raise InvalidArgument(f'no PriorityClass with name "{name}" was found')
         spec["priority"] = priorities.get(name, 0)
-    for container in [*items(spec, "containers"), *items(spec, "initContainers")]:
-        resources = container.setdefault("resources", {})
-        resources["requests"] = {**mapping(resources, "limits"), **mapping(resources, "requests")}
+    podspec.default(spec)
     found = pods.seen({**obj, "status": {}})
     if found is None:
         raise InvalidArgument(f"pod {objects.name(obj)} has ended")

@@ -1,0 +1,50 @@
+"""Pods of a manifest are what a server would make of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from sampan.base.errors import InvalidArgument
+from sampan.control.scheduling import manifest
+from sampan.control.scheduling.pods import Seen
+from sampan.schedule.shape import HostPort
+
+
+def read(*documents: dict, **priorities: int) -> list[Seen]:
+    return manifest.read(documents, "n", {"": 0, **priorities}).pods
+
+
+def pod(container: dict, **spec) -> dict:
+    return {"kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", **container}], **spec}}
+
+
+def test_limits_are_requests_where_none_are_named():
+    [found] = read(pod({"resources": {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "500m"}}}))
+    assert found.pod.shape.requests == (("cpu", 500), ("memory", 1 << 30))
+    [found] = read(pod({"resources": {"limits": {"cpu": 1}, "requests": None}}))
+    assert found.pod.shape.requests == (("cpu", 1000),)
+
+
+def test_ports_of_a_pod_on_the_hosts_network_are_the_hosts():
+    [found] = read(pod({"ports": [{"containerPort": 80}]}, hostNetwork=True))
+    assert found.pod.shape.ports == (HostPort(80),)
+
+
+def test_a_template_makes_as_many_as_it_says():
+    made = {"spec": {"containers": [{"name": "c"}], "priorityClassName": "high"}}
+    found = read({"kind": "Deployment", "metadata": {"name": "d"}, "spec": {"replicas": 2, "template": made}}, high=7)
+    assert [(one.pod.key, one.pod.priority) for one in found] == [("n/d-0", 7), ("n/d-1", 7)]
+
+
+@pytest.mark.parametrize(
+    ("document", "why"),
+    [
+        (pod({"resources": {"requests": "all"}}), "pod p: "),
+        (pod({}, priorityClassName="none"), 'no PriorityClass with name "none" was found'),
+        ({"kind": "Service"}, "Service: there is nothing to place"),
+        ({"kind": "DaemonSet"}, "DaemonSet: "),
+    ],
+)
+def test_what_cannot_be_read_is_told(document, why):
+    with pytest.raises(InvalidArgument, match=why):
+        read(document)
