@@ -162,6 +162,15 @@ class ControlPlane:
         done = self.run("kubectl", *argv, stdin=stdin, check=check)
         return done.stdout if check else done.stdout + done.stderr
 
+    def background(self, *argv: str, watches: bool = True) -> subprocess.Popen[str]:
+        """Start a kubectl; return when its watch has begun, which it tells in its log only."""
+        argv = (client("kubectl"), "-v=6", *argv)
+        process = subprocess.Popen(argv, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert not watches or any("watch=true" in line for line in process.stderr), (
+            f"{argv} ended with {process.wait()}"
+        )
+        return process
+
     def helm(self, *argv: str, check: bool = True) -> str:
         return self.run("helm", *argv, check=check).stdout
 

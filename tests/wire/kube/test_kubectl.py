@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import time
 
 import pytest
 
@@ -279,14 +278,9 @@ def test_explain(k):
 
 
 def test_wait_watch_and_delete(k, plane, namespace):
-    from kube import client
-
     k("create configmap c --from-literal=a=b")
     assert k(["wait", "configmap/c", "--for=jsonpath={.data.a}=b", "--timeout=10s"]) == "configmap/c condition met\n"
-    watching = subprocess.Popen(
-        [client("kubectl"), "-n", namespace, "get", "configmaps", "-w", "-o", "name"],
-        env=plane.environ, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    watching = plane.background("-n", namespace, "get", "configmaps", "-w", "-o", "name")
     try:
         assert watching.stdout.readline() == "configmap/c\n"
         k("create configmap later")
@@ -296,11 +290,7 @@ def test_wait_watch_and_delete(k, plane, namespace):
     finally:
         watching.kill()
         watching.wait()
-    waiting = subprocess.Popen(
-        [client("kubectl"), "-n", namespace, "wait", "configmap/later", "--for=delete", "--timeout=20s"], env=plane.environ,
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    time.sleep(0.3)
+    waiting = plane.background("-n", namespace, "wait", "configmap/later", "--for=delete", "--timeout=20s")
     assert "deleted" in k("delete configmap later")
     assert "condition met" in waiting.communicate(timeout=30)[0]
     assert "deleted" in k("delete configmaps --all")

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 
 import pytest
-
-from kube import client
 
 DEPLOYMENT = """
 apiVersion: apps/v1
@@ -38,8 +35,8 @@ def background(plane, namespace):
     """Start kubectl and leave it running; it ends with the test."""
     running = []
 
-    def start(*argv):
-        process = subprocess.Popen([client("kubectl"), "-n", namespace, *argv], env=plane.environ, stdout=subprocess.PIPE, text=True)  # fmt: skip
+    def start(*argv, watches=True):
+        process = plane.background("-n", namespace, *argv, watches=watches)
         running.append(process)
         return process
 
@@ -64,10 +61,7 @@ def test_watch_only_and_events(k, background):
     k("create configmap first")
     watching = background("get", "configmaps", "--watch-only", "--output-watch-events", "-l", "set=a")
     labelled = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "later", "labels": {"set": "a"}}}
-    waiting = background("wait", "--for=create", "configmap/later", "--timeout=20s")
-    import time
-
-    time.sleep(0.5)  # kubectl says nothing when it has begun to watch
+    waiting = background("wait", "--for=create", "configmap/later", "--timeout=20s", watches=False)
     k("apply -f -", stdin=json.dumps(labelled))
     assert watching.stdout.readline().split()[:2] == ["EVENT", "NAME"]
     assert watching.stdout.readline().split()[:2] == ["ADDED", "later"]
