@@ -60,3 +60,5 @@ class Attachments:
             if not users[row]:
                 del users[row]
                 self.column(volume.driver)[row] += 1
+            if not users:
+                del self._users[volume]

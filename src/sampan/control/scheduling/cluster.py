@@ -77,7 +77,11 @@ class Cluster:
         self.queue.discard(key)
         self.assumed.pop(key, None)
         for name in seen.claims:
-            self._claimants.get((seen.pod.shape.namespace, name), set()).discard(key)
+            claim = seen.pod.shape.namespace, name
+            left = self._claimants.get(claim, set())
+            left.discard(key)
+            if not left:
+                self._claimants.pop(claim, None)
         if key in self.leaving:
             self.leaving.discard(key)
         elif key in self.snapshot.pods:
@@ -157,9 +161,10 @@ class Cluster:
             self.volumes.volumes.pop(name, None)
             return
         self.volumes.volumes[name] = volume
-        for (namespace, claimed), claim in self.volumes.claims.items():
-            if claim.volume == name:
-                self._again(namespace, claimed)
+        for claimed in self._claimants:
+            claim = self.volumes.claims.get(claimed)
+            if claim is not None and claim.volume == name:
+                self._again(*claimed)
 
     def storage_class(self, name: str, storage_class: StorageClass | None) -> None:
         if storage_class is None:
