@@ -93,5 +93,4 @@ class Relative:
     @staticmethod
     def _witness(among: Mask, passed: Mask) -> int:
         both = among & passed
-        row = int(both.argmax())
-        return row if both[row] else -1
+        return int(both.argmax()) if both.any() else -1

@@ -90,9 +90,9 @@ class Standing:
 
     def best(self) -> int:
         """Return the row of the best node, the first of equals; -1 when the ask fits nowhere."""
-        if len(self.snapshot.nodes) == 0 or (self.rows is not None and len(self.rows) == 0):
-            return -1
         self.refresh()
+        if len(self.scores) == 0:
+            return -1
         total = self._widened() if self.wide else self.scores
         place = int(total.argmax())
         if total[place] == NOWHERE:

@@ -116,6 +116,31 @@ def test_terms_that_come_later_count():
     assert scheduler.place([Pod("default/p1", plain)]).placements == {"default/p1": "a"}
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_all_nodes_go_and_one_comes_back(count):
+    snapshot = Snapshot([node("a", disk="good")])
+    scheduler = Scheduler(snapshot)
+    assert scheduler.place([Pod("default/p", SHAPE)]).placements
+    snapshot.remove_node("a")
+    refused = scheduler.place([Pod(f"default/q{number}", SHAPE) for number in range(count)]).reasons
+    assert {one.message() for one in refused.values()} == {"no nodes available to schedule pods"}
+    snapshot.set_node(node("b"))
+    assert scheduler.place([Pod("default/r", SHAPE)]).placements == {"default/r": "b"}
+
+
+def test_the_nodes_that_a_shape_names_go_and_one_comes_back():
+    names = tuple(f"n{number}" for number in range(70))  # too many to be kept as a few rows
+    snapshot = Snapshot([node(name) for name in (*names, "other")])
+    scheduler = Scheduler(snapshot)
+    shape = Shape(node_terms=(NodeTerm((), (Requirement("metadata.name", "In", names),)),))
+    assert scheduler.place([Pod("default/p", shape)]).placements == {"default/p": "n0"}
+    for name in names:
+        snapshot.remove_node(name)
+    assert not scheduler.place([Pod("default/q", shape)]).placements
+    snapshot.set_node(node("n5"))
+    assert scheduler.place([Pod("default/q", shape)]).placements == {"default/q": "n5"}
+
+
 def test_resources_that_nobody_knew_before():
     snapshot = Snapshot(NODES)
     scheduler = Scheduler(snapshot)
