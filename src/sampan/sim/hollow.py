@@ -67,7 +67,7 @@ class HollowNodes:
         self._numbers = {name: number for number, name in enumerate(self._names)}
         self._versions: dict[str, str] = {}  # of the leases
         self._started = 0
-        self._due: dict[str, float] = {}  # uid -> when what is next for a pod is to happen
+        self._due: dict[str, tuple[str, float]] = {}  # uid -> what is next for a pod, and when
         self._pods = Informer(client, PODS, keep=self._slice)
         self._loop: Loop[Key] = Loop("hollow pods", self._reconcile, workers=_AT_ONCE)
         self._renewer: asyncio.Task[None] | None = None
@@ -185,27 +185,29 @@ class HollowNodes:
             return None
         phase, uid = pod["phase"], objects.uid(pod)
         if pod["deleting"]:
-            return await self._after(f"{uid} ends", self._wish.stop_delay_s, lambda: self._delete(key, uid))
+            return await self._after(uid, "ends", self._wish.stop_delay_s, lambda: self._delete(key, uid))
         if phase == "Pending":
-            return await self._after(uid, self._wish.start_delay_s, lambda: self._run(key, pod))
+            return await self._after(uid, "starts", self._wish.start_delay_s, lambda: self._run(key, pod))
         if phase == "Running" and pod.get("may_end"):
-            return await self._after(f"{uid} done", self._wish.end_after_s or 0.0, lambda: self._finish(key, pod))
+            return await self._after(uid, "is done", self._wish.end_after_s or 0.0, lambda: self._finish(key, pod))
         return None
 
-    async def _after(self, what: str, delay_s: float, act: Callable[[], Awaitable[None]]) -> float | None:
+    async def _after(self, uid: str, what: str, delay_s: float, act: Callable[[], Awaitable[None]]) -> float | None:
         """Act when the delay is over; returns how long that is, None when it is done."""
         now_s = self._clock.monotonic_s()
-        left_s = self._due.setdefault(what, now_s + delay_s) - now_s if delay_s else 0.0
-        if left_s > 0:
-            return left_s
-        self._due.pop(what, None)
+        next_, due_s = self._due.get(uid, ("", 0.0))
+        if next_ != what:
+            due_s = now_s + delay_s
+            self._due[uid] = what, due_s
+        if due_s > now_s:
+            return due_s - now_s
+        self._due.pop(uid, None)
         await act()
         return None
 
     async def _run(self, key: Key, pod: Object) -> None:
         self._started += 1
-        number = self._numbers[pod["node"]]
-        host = made.node(pod["node"], number, {}, {}, "")["status"]["addresses"][0]["address"]
+        host = made.node_address(self._numbers[pod["node"]])
         await self._say(key, made.running(pod, made.address(self._started), host, self._now()))
 
     async def _finish(self, key: Key, pod: Object) -> None:

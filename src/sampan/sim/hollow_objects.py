@@ -48,7 +48,7 @@ def node(name: str, number: int, capacity: Mapping[str, str], labels: Mapping[st
             "allocatable": dict(capacity),
             "conditions": [*conditions, {**ready, **seen}],
             "addresses": [
-                {"type": "InternalIP", "address": str(_FIRST_NODE + number % _ADDRESSES)},
+                {"type": "InternalIP", "address": node_address(number)},
                 {"type": "Hostname", "address": name},
             ],
             "nodeInfo": {
@@ -78,6 +78,10 @@ def lease(name: str, now: str, version: str = "") -> Object:
         "metadata": meta,
         "spec": {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": now},
     }
+
+
+def node_address(number: int) -> str:
+    return str(_FIRST_NODE + number % _ADDRESSES)
 
 
 def address(number: int) -> str:
