@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import re
 import signal
 import sys
 import time
@@ -13,12 +12,12 @@ from collections.abc import Sequence
 from sampan.base import log
 from sampan.base.clock import SystemClock
 from sampan.base.errors import SampanError
+from sampan.cli.errors import UsageError
+from sampan.cli.units import parse_duration_ns
 from sampan.client import kubeconfig
 from sampan.client.http import HttpClient
 from sampan.kube import quantity
 from sampan.sim.hollow import CAPACITY, HollowNodes, Wish
-
-_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def main(argv: list[str]) -> int:
@@ -102,10 +101,10 @@ async def _serve(place: kubeconfig.Place, wish: Wish, *, keep: bool) -> None:
 
 def seconds(text: str) -> float:
     """Return a duration such as `200ms`, `2s`, `1.5m` in seconds."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: write 200ms, 2s, 1m")
-    return float(match[1]) * _UNITS[match[2]]
+    try:
+        return parse_duration_ns(text) / 10**9
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _count(text: str) -> int:
