@@ -32,10 +32,10 @@ COMMANDS: Counter[str] = Counter()
 
 def client(name: str) -> str:
     """Return the path of a client; the test is skipped, with the reason, where there is none."""
-    places = [os.environ.get("SAMPAN_CLIENTS", "") + "/bin", "/opt/clients/bin", *os.environ.get("PATH", "").split(":")]
-    found = shutil.which(name, path=":".join(places))
+    own = os.environ.get("SAMPAN_CLIENTS", "/opt/clients") + "/bin"
+    found = shutil.which(name, path=f"{own}:{os.environ.get('PATH', '')}")
     if found is None:
-        pytest.skip(f"no {name} in PATH or in SAMPAN_CLIENTS/bin")
+        pytest.skip(f"no {name} in PATH or in {own} (SAMPAN_CLIENTS)")
     return found
 
 
