@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sampan.schedule.arrays import Floats, Mask, Rows
 from sampan.schedule.ask import Ask
@@ -105,6 +105,7 @@ class ScorePlugin(Plugin, Protocol):
     def prescore(self, ask: Ask, snapshot: Snapshot) -> Score | None: ...
 
 
+@runtime_checkable
 class Narrowing(Protocol):
     """A filter plugin that may know the few nodes that can pass at all (kube-scheduler's PreFilterResult)."""
 

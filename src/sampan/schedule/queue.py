@@ -9,8 +9,6 @@ from __future__ import annotations
 import heapq
 from itertools import count
 
-import msgspec
-
 from sampan.schedule.pod import Gang, Pod
 
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 10.0
@@ -36,10 +34,6 @@ class Queue:
         heapq.heappush(self._ready, (-pod.priority, pod.started_s, number, pod))
         if pod.gang is not None:
             self._gangs.setdefault(pod.gang, {})[number] = pod
-
-    def add_evicted(self, pod: Pod) -> None:
-        """Give a pod that was evicted another turn, in which it evicts nobody: one eviction never leads to the next."""
-        self.add(msgspec.structs.replace(pod, may_preempt=False))
 
     def discard(self, key: str) -> None:
         """Forget a pod: it is gone, or placed."""

@@ -12,7 +12,7 @@ import numpy as np
 from sampan.schedule import relative
 from sampan.schedule.arrays import NOWHERE, Floats, Ints, Mask, Rows
 from sampan.schedule.ask import Ask
-from sampan.schedule.plugin import GRAIN, Filter, Reach, Score
+from sampan.schedule.plugin import GRAIN, Filter, Narrowing, Reach, Score
 from sampan.schedule.plugins.resources_fit import Fit
 from sampan.schedule.profile import Profile
 from sampan.schedule.refusal import Refusal, refusal
@@ -80,8 +80,7 @@ class Standing:
         """Return the rows that can pass, where plugins know that they are few."""
         found: Rows | None = None
         for plugin in self._profile.filters:
-            narrow = getattr(plugin, "candidates", None)
-            rows = None if narrow is None else narrow(self.ask, self.snapshot)
+            rows = plugin.candidates(self.ask, self.snapshot) if isinstance(plugin, Narrowing) else None
             if rows is not None:
                 found = rows if found is None else np.intersect1d(found, rows)
         return found if found is not None and len(found) <= _FEW else None

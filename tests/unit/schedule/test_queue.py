@@ -77,9 +77,3 @@ def test_a_gang_has_its_turn_together():
     assert names(queue.take(9)) == ["g2"]
     assert queue.take(9) == []
     assert len(queue) == 0
-
-
-def test_an_evicted_pod_evicts_nobody():
-    queue = Queue()
-    queue.add_evicted(pod("a", 4))
-    assert [(one.priority, one.may_preempt) for one in queue.take(1)] == [(4, False)]

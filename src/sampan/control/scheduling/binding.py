@@ -88,7 +88,7 @@ class Binding:
                 self._again(pod)
                 return
         await self._answers.bind(pod.key, seen.uid, node)
-        self._reports.placed(pod.key)
+        self._reports.forget(pod.key)
         cluster.queue.discard(pod.key)
         note = f"Successfully assigned {pod.key} to {node}"
         self._events.say(pod.key, seen.uid, "Scheduled", note, action="Binding")

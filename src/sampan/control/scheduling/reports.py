@@ -82,10 +82,8 @@ class Reports:
         """Keep a pod for a later turn."""
         self._cluster.queue.park(pod, self._clock.monotonic_s())
 
-    def placed(self, key: str) -> None:
-        self.forget(key)
-
     def forget(self, key: str) -> None:
+        """A pod is placed, or gone."""
         self._told.pop(key, None)
         self._waiting.pop(key, None)
 
