@@ -25,6 +25,7 @@ from typing import Any
 
 import msgspec
 
+from bench import process
 from bench.kube import Server
 from bench.result import Result, save
 from bench.stats import median
@@ -173,8 +174,7 @@ class Run:
 
     def memory_mb(self) -> float:
         assert self.scheduler is not None
-        text = Path(f"/proc/{self.scheduler.pid}/smaps_rollup").read_text()
-        return int(next(line for line in text.splitlines() if line.startswith("Pss:")).split()[1]) / 1024
+        return process.pss_bytes(self.scheduler.pid) / (1 << 20)
 
 
 def _count(metrics: str, resource: str, subresource: str) -> int:
