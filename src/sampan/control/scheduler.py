@@ -90,12 +90,7 @@ class PodScheduler:
             self._stirred.clear()
             pods = self._cluster.queue.take(_AT_ONCE) if self._binding.under_way < _AHEAD else []
             if pods:
-                try:
-                    self._turn(pods)
-                except Exception:
-                    _log.exception("a turn failed by a defect of ours; its pods are tried again")
-                    for pod in pods:
-                        self._later(pod)
+                self._try(pods)
                 await asyncio.sleep(0)
                 continue
             wait_s = _FLUSH_S if next_s is None else max(0.0, next_s - now_s)
@@ -106,6 +101,20 @@ class PodScheduler:
                 pass
 
     # --- a turn
+
+    def _try(self, pods: Sequence[Pod]) -> None:
+        """Give pods their turn. Where a defect of ours breaks it off, each has one alone: whom it is about waits."""
+        try:
+            self._turn(pods)
+        except Exception:
+            _log.exception("a turn of %d pods failed by a defect of ours", len(pods))
+            self._cluster.recount()
+            if len(pods) == 1:
+                self._later(pods[0])
+                return
+            for pod in pods:
+                if pod.key not in self._cluster.assumed:
+                    self._try([pod])
 
     def _turn(self, pods: Sequence[Pod]) -> None:
         ready = [pod for pod in map(self._complete, pods) if pod is not None]

@@ -19,6 +19,10 @@ from sampan.control.scheduler import PodScheduler
 from sampan.control.scheduling.events import EVENTS
 from sampan.control.scheduling.following import NODES
 from sampan.kube.status import ApiError
+from sampan.schedule.ask import Ask
+from sampan.schedule.plugin import Reach
+from sampan.schedule.profile import DEFAULT, FILTERS, Profile
+from sampan.schedule.snapshot import Snapshot
 from sampan.sim.hollow import HollowNodes, Wish
 from unit.control.server import server
 
@@ -113,6 +117,31 @@ async def test_a_binding_that_is_refused_has_another_turn(api):
         await until(lambda: _all(api))
         [failed] = await events(api, "FailedScheduling")
         assert failed["note"] == 'binding rejected: running Bind plugin "DefaultBinder": not now'
+
+
+class Broken:
+    """A rule with a defect: it fails on pods of the label `bad`."""
+
+    name, reach = "Broken", Reach.FIXED
+
+    def prefilter(self, ask: Ask, snapshot: Snapshot) -> None:
+        assert "bad" not in dict(ask.shape.labels)
+
+
+async def test_a_pod_that_a_defect_is_about_holds_up_no_others(api):
+    bad = pod("bad", priority=1)
+    bad["metadata"]["labels"] = {"bad": "yes"}
+    for one in (pod("first", priority=2), bad, pod("last")):
+        await client(api).create(PODS, one)
+    profile = Profile((*FILTERS, Broken()), DEFAULT.scores)
+    async with nodes(api, 1):
+        running = PodScheduler(client(api, "one"), SystemClock(), "here", profile)
+        await running.start()
+        try:
+            await until(lambda: _count(api, "Scheduled", 2))
+            assert await placed(api) == {"first": "n-0", "bad": "", "last": "n-0"}
+        finally:
+            await running.close()
 
 
 async def test_a_node_that_goes_takes_no_pods(api):

@@ -37,6 +37,22 @@ def test_a_volume_that_is_told_after_its_pods_is_counted():
     assert attached(cluster) == 1
 
 
+def test_a_recount_is_what_was_told_and_assumed():
+    cluster = Cluster()
+    cluster.node("a", NODE)
+    cluster.snapshot.settle()
+    told = running("told")
+    waiting = [Seen(pod=Pod(f"n/{name}", Shape(namespace="n")), uid=name) for name in ("assumed", "halfway")]
+    for one in (told, *waiting):
+        cluster.pod(None, one)
+    for one in waiting:
+        cluster.snapshot.add(one.pod, "a")
+    cluster.assumed["n/assumed"] = "a"
+    cluster.snapshot.lift("n/told")
+    cluster.recount()
+    assert set(cluster.snapshot.pods.slots) == {"n/told", "n/assumed"}
+
+
 def test_nothing_is_left_of_pods_that_have_gone():
     cluster = Cluster()
     cluster.node("a", NODE)

@@ -119,6 +119,17 @@ class Cluster:
         if seen is not None and seen.node:
             self._placed(seen)
 
+    def recount(self) -> None:
+        """Count pods as they are told and assumed: whoever changed the snapshot broke off in the midst of it."""
+        for key in list(self.snapshot.pods.slots):
+            seen = self.known.get(key)
+            if key not in self.assumed and (seen is None or not seen.node):
+                self.snapshot.remove(key)
+        for seen in self.known.values():
+            if seen.node:
+                self._placed(seen)
+        self._help()
+
     # --- nodes and what else there is
 
     def node(self, name: str, node: Node | None) -> None:
