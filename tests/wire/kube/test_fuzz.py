@@ -31,6 +31,9 @@ def run(plane: ControlPlane, count: int) -> None:
         if len(fuzzing.report.failures) >= 20:
             break
     print(f"seed {SEED}: {fuzzing.report}")
+    done = sum(found for code, found in fuzzing.report.statuses.items() if code < 300)
+    assert done > count / 10, f"seed {SEED}: too few were let in: {fuzzing.report}"
+    assert fuzzing.report.streams
     failures = fuzzing.report.failures
     assert not failures, f"seed {SEED}, {len(failures)} failures:\n" + "\n".join(failures[:20])
     assert "Traceback" not in plane.log.read_text(errors="replace"), plane.tail()
