@@ -1,0 +1,189 @@
+"""Estimates of use beside numpy's exact weighted percentile, and what is reclaimed by them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sampan.base.errors import InvalidArgument
+from sampan.schedule.colocation.estimate import Estimator, Use
+from sampan.schedule.colocation.histogram import GROWTH, Histograms
+from sampan.schedule.colocation.policy import Policy
+from sampan.schedule.colocation.reclaim import (
+    BATCH_CPU,
+    BATCH_MEMORY,
+    COLOCATED,
+    Reclaimed,
+    best_effort,
+    is_best_effort,
+    offering,
+    reclaimed,
+    settled,
+)
+from sampan.schedule.node import Node
+from sampan.schedule.place import Scheduler
+from sampan.schedule.pod import Pod
+from sampan.schedule.shape import Shape, amounts
+from sampan.schedule.snapshot import Snapshot
+
+GIB = 1 << 30
+MANY = settings(max_examples=200, deadline=None)
+samples = st.lists(
+    st.tuples(st.floats(0, 20_000), st.floats(1, 5000)),  # value, seconds since the one before
+    min_size=1,
+    max_size=60,
+)
+amount = st.integers(0, 200_000)
+columns = st.lists(st.tuples(amount, amount, st.integers(0, 1 << 42), st.integers(0, 1 << 42)), min_size=1, max_size=8)
+
+
+def arrays(*values: list[int]) -> list[np.ndarray]:
+    return [np.array(value, np.int64) for value in values]
+
+
+@given(samples, st.floats(0.01, 1), st.floats(10, 50_000))
+@MANY
+def test_a_percentile_is_numpys_weighted_one_up_to_a_bucket(given_samples, share, half_life_s):
+    found = Histograms(10, 10_000, half_life_s)
+    found.reserve(3)
+    row = np.array([1])
+    times = np.cumsum([apart for _, apart in given_samples])
+    values = np.array([value for value, _ in given_samples])
+    for value, now_s in zip(values, times, strict=True):
+        found.add(row, np.array([value]), float(now_s))
+    weights = 2.0 ** ((times - times[-1]) / half_life_s)
+    known = weights > 0
+    counted = values.clip(10, 10_000)[known]
+    exact = [
+        np.quantile(counted, np.clip(at, 0, 1), weights=weights[known], method="inverted_cdf")
+        for at in (share - 1e-9, share + 1e-9)
+    ]
+    percentile = found.percentile(row, share)[0]
+    assert exact[0] <= percentile <= exact[1] * GROWTH * (1 + 1e-9) or percentile == pytest.approx(exact[0])
+    assert found.percentile(np.array([0, 2]), share).tolist() == [0, 0]
+
+
+def test_old_samples_fade_and_years_do_not_overflow():
+    found = Histograms(10, 10_000, 3600)
+    found.reserve(1)
+    row = np.array([0])
+    found.add(row, np.array([8000.0]), 0)
+    for hour in (1, 2, 3, 4, 5):
+        found.add(row, np.array([100.0]), 3600.0 * hour)
+    assert found.percentile(row, 1)[0] >= 8000
+    assert found.percentile(row, 0.95)[0] <= 100 * GROWTH
+    for year in range(1, 20):
+        found.add(row, np.array([500.0]), 365 * 86_400.0 * year)
+    assert 500 <= found.percentile(row, 0.99)[0] <= 500 * GROWTH
+    found.clear(0)
+    assert found.percentile(row, 0.99)[0] == 0
+
+
+def test_a_new_pod_counts_with_what_it_asks_for_then_with_what_it_uses():
+    policy = Policy(warm_up_s=600, safety=0.1)
+    estimator = Estimator(policy)
+    rows = estimator.rows(["a", "b"], 0)
+    asked = Use(*arrays([4000, 1000], [8 * GIB, GIB]))
+    use = Use(*arrays([500, 2000], [GIB, 2 * GIB]))
+    estimator.observe(rows, use, 0)
+    early = estimator.estimate(rows, asked, 599)
+    assert (early.cpu.tolist(), early.memory.tolist()) == ([4000, 2000], [8 * GIB, 2 * GIB])
+    late = estimator.estimate(rows, asked, 600)
+    for found, used in ((late.cpu, use.cpu), (late.memory, use.memory)):
+        assert (found >= used * 1.1 - 1).all()
+        assert (found <= np.ceil(used * 1.1 * GROWTH) + 1).all()
+
+
+def test_a_rise_counts_at_once_and_cpu_is_forgotten_before_memory():
+    estimator = Estimator(Policy(warm_up_s=0))
+    rows = estimator.rows(["a"], 0)
+    asked = Use(*arrays([0], [0]))
+    for minute in range(600):
+        peak = minute < 120
+        estimator.observe(rows, Use(*arrays([6000 if peak else 1000], [6 * GIB if peak else GIB])), minute * 60.0)
+    found = estimator.estimate(rows, asked, 36_000)
+    assert found.cpu[0] <= 1000 * 1.1 * GROWTH + 1
+    assert found.memory[0] >= 6 * GIB
+    estimator.observe(rows, Use(*arrays([9000], [9 * GIB])), 36_060)
+    assert estimator.estimate(rows, asked, 36_060).cpu[0] >= 9000
+
+
+def test_a_pod_that_takes_the_row_of_another_knows_nothing_of_it():
+    estimator = Estimator(Policy(warm_up_s=0))
+    row = estimator.rows(["a"], 0)
+    estimator.observe(row, Use(*arrays([9000], [GIB])), 0)
+    estimator.forget("a")
+    estimator.forget("a")
+    assert estimator.rows(["b"], 10).tolist() == row.tolist()
+    asked = Use(*arrays([7], [8]))
+    found = estimator.estimate(row, asked, 10)
+    assert (found.cpu.tolist(), found.memory.tolist()) == ([0], [0])
+    many = estimator.rows([f"p{number}" for number in range(500)], 20)
+    assert len(set(many.tolist()) | {0}) == 501
+
+
+@given(columns, st.floats(0, 0.99), st.floats(0, 0.99))
+@MANY
+def test_reclaimed_is_never_above_what_is_there_less_margin_less_estimate(rows, cpu_margin, memory_margin):
+    cpu, cpu_estimate, memory, memory_estimate = (np.array(column) for column in zip(*rows, strict=True))
+    policy = Policy(cpu_margin=cpu_margin, memory_margin=memory_margin)
+    found = reclaimed(Reclaimed(cpu, memory), Reclaimed(cpu_estimate, memory_estimate), policy)
+    for has, estimate, left, margin in (
+        (cpu, cpu_estimate, found.cpu, cpu_margin),
+        (memory, memory_estimate, found.memory, memory_margin),
+    ):
+        assert (left >= 0).all()
+        assert (left <= np.maximum(has - has * margin - estimate, 0)).all()
+        assert (left >= has - has * margin - estimate - 1).all()
+
+
+@given(st.lists(st.tuples(amount, amount), min_size=1, max_size=30), st.floats(0, 0.5))
+@MANY
+def test_what_is_published_is_never_more_than_was_found_and_settles(pairs, step):
+    policy = Policy(step=step)
+    has = Reclaimed(np.full(1, 200_000), np.full(1, 200_000))
+    known = Reclaimed(*arrays([0], [0]))
+    for pair in pairs:
+        found = Reclaimed(*arrays(*([one] for one in pair)))
+        known = settled(known, found, has, policy)
+        for published, now in zip(known, found, strict=True):
+            assert published[0] <= now[0]
+            assert now[0] - published[0] <= step * 200_000
+        again = settled(known, found, has, policy)
+        assert (again.cpu == known.cpu).all()
+        assert (again.memory == known.memory).all()
+
+
+def test_best_effort_pods_are_placed_by_what_is_reclaimed_and_refused_in_the_usual_words():
+    def node(name: str, cpu: int, memory: int) -> Node:
+        plain = Node(name=name, allocatable=amounts({"cpu": 8000, "memory": 16 * GIB, "pods": 110}))
+        return offering(plain, cpu, memory)
+
+    full = Shape(requests=amounts({"cpu": 8000, "memory": 16 * GIB}))
+    batch = Shape(requests=best_effort(amounts({"cpu": 1000, "memory": GIB})))
+    assert is_best_effort(batch)
+    assert not is_best_effort(full)
+    snapshot = Snapshot([node("a", 1500, 8 * GIB), node("b", 3000, 2 * GIB)])
+    for name in "ab":
+        snapshot.add(Pod(f"ls/{name}", full), name)
+    scheduler = Scheduler(snapshot, COLOCATED)
+    outcome = scheduler.place([Pod(f"be/{number}", batch) for number in range(5)])
+    assert sorted(outcome.placements.values()) == ["a", "b", "b"]
+    why = outcome.reasons["be/4"].message()
+    assert why == f"0/2 nodes are available: 1 Insufficient {BATCH_CPU}, 1 Insufficient {BATCH_MEMORY}."
+    snapshot.set_node(node("a", 3000, 8 * GIB))
+    again = scheduler.place([Pod(f"be/{number}", batch) for number in (3, 4)])
+    assert again.placements == {"be/3": "a", "be/4": "a"}
+    snapshot.set_node(node("a", 500, 8 * GIB))  # less than is asked for there: nobody new, and nobody goes by this
+    assert scheduler.place([Pod("be/5", batch)]).placements == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"cpu_percentile": 0}, {"starved": 0.9}, {"memory_short": 0.5}, {"cpu_margin": 1}, {"cpu_half_life_s": 0}],
+)
+def test_a_policy_that_makes_no_sense_is_refused(change):
+    with pytest.raises(InvalidArgument, match="a co-location policy needs"):
+        Policy(**change)
