@@ -71,6 +71,8 @@ class Strategy(msgspec.Struct, frozen=True):
     """What only new objects must be; older ones may be otherwise. `validate` is run besides."""
     validate_update: ValidateUpdate = valid_update
     """(new, old); `validate` of the new one is run besides."""
+    validate_change: ValidateUpdate | None = None
+    """(new, old), instead of both: for kinds that may stay as wrong as they were where their rules have changed."""
     validate_status: ValidateUpdate = valid_update
     fields: Mapping[str, Callable[[Object], str]] = msgspec.field(default_factory=dict)
     """Selectable fields besides metadata.name and metadata.namespace."""
@@ -84,7 +86,15 @@ class Strategy(msgspec.Struct, frozen=True):
     """metadata.generation is 1 at creation and grows when anything but metadata and status changes."""
     validate_name: Callable[[str], str] | None = None
     """Return what is wrong with a name, "" when nothing is; None: a DNS subdomain."""
+    update_creates: bool = False
+    """An update (PUT) of a name that is not there makes the object."""
+    update_names_version: bool = False
+    """An update (PUT) has to name the resourceVersion that it is of."""
     answers_with_object: bool = False
     """DELETE answers with the object instead of a Status."""
     grace_s: Callable[[Object], int] | None = None
     """Seconds that a deletion waits for its node, for kinds that are deleted gracefully."""
+    orphans: bool = False
+    """A deletion that says nothing of the dependents leaves them, as before there was a garbage collector."""
+    orphan_warning: str = ""
+    """What such a deletion is told."""

@@ -59,3 +59,25 @@ def test_much_is_deleted_while_others_are_answered(plane, namespace, way) -> Non
             time.sleep(0.01)
     assert slowest < 1.0
     assert [item["metadata"]["name"] for item in plane.json("GET", path)["items"]] in ([], ["kube-root-ca.crt"])
+
+
+@pytest.mark.parametrize("kind", ["job", "replicationcontroller"])
+def test_pods_of_old_kinds_stay_where_a_deletion_says_nothing(plane, namespace, kind) -> None:
+    """As they did before there was a garbage collector; kubectl always says what should become of them."""
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    pod = {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never" if kind == "job" else "Always"}
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": pod}
+    group, version = ("apis/batch/v1", "batch/v1") if kind == "job" else ("api/v1", "v1")
+    path = f"/{group}/namespaces/{namespace}/{kind}s"
+    for name, asked, stays in (("quiet", None, True), ("said", {"propagationPolicy": "Background"}, False)):
+        owner = plane.json("POST", path, {"metadata": {"name": name}, "spec": {"template": template}})
+        about = {"apiVersion": version, "kind": owner["kind"], "name": name, "uid": owner["metadata"]["uid"]}
+        plane.json("POST", pods, {"metadata": {"name": name, "ownerReferences": [about]}, "spec": pod})
+        code, headers, _ = plane.exchange("DELETE", f"{path}/{name}", asked)
+        assert code == 200
+        assert ("child pods are preserved by default" in headers.get("Warning", "")) is (stays and kind == "job")
+        eventually(lambda: plane.call("GET", f"{path}/{name}")[0] == 404)  # noqa: B023
+        if stays:
+            assert "ownerReferences" not in plane.json("GET", f"{pods}/{name}")["metadata"]
+        else:
+            eventually(lambda: plane.call("GET", f"{pods}/{name}")[0] == 404)  # noqa: B023

@@ -11,7 +11,7 @@ import msgspec
 
 from sampan.api.kube import admission
 from sampan.api.kube.admission import Chain
-from sampan.api.kube.answers import Renderer, json
+from sampan.api.kube.answers import Renderer, json, warnings
 from sampan.api.kube.call import Call
 from sampan.api.kube.records import Records
 from sampan.api.kube.request import Response
@@ -75,8 +75,9 @@ class Deletes:
         Raises:
             ApiError: 404; 409, a precondition does not hold.
         """
-        outcome = await self.remove(call, options(call))
-        resource = call.served.resource
+        wanted, resource = options(call), call.served.resource
+        _warn(call, wanted)
+        outcome = await self.remove(call, wanted)
         if outcome.gone and not call.served.strategy.answers_with_object:
             details = {
                 "name": call.target.name,
@@ -84,13 +85,15 @@ class Deletes:
                 "kind": resource.plural,
                 "uid": objects.uid(stored.decode(outcome.item.value, 0)),
             }
-            return json(status.success(details={key: value for key, value in details.items() if value}))
+            found = status.success(details={key: value for key, value in details.items() if value})
+            return json(found, headers=warnings(call))
         return await self._renderer.item(call, outcome.item)
 
     async def delete_collection(self, call: Call) -> Response:
         """Delete the objects that a list with these selectors shows; answers with that list."""
         resource, store = call.served.resource, self._records.store(call.served.resource)
         wanted, selection = options(call), Selection.of(call)
+        _warn(call, wanted)
         page = await store.range(resource.key(call.target.namespace, "") if call.target.namespace else resource.prefix)
         items = [item for item in page.items if selection.matches(item.key, item.value)]
         for start in range(0, len(items), _AT_ONCE):
@@ -126,7 +129,7 @@ class Deletes:
         await self._admit(call, obj)
         metadata = objects.metadata(obj)
         before = stored.encode(obj)
-        _finalize(metadata, wanted.policy)
+        _finalize(metadata, wanted.policy or _natural_policy(call, metadata))
         grace = _grace(call, wanted, obj)
         waits = bool(metadata.get("finalizers")) or grace > 0 or _namespace_waits(obj)
         if not waits:
@@ -212,6 +215,18 @@ def _check(call: Call, wanted: Preconditions, obj: Object) -> None:
             raise call.conflict(
                 f"Precondition failed: {what} in precondition: {asked}, {label} in object meta: {found}"
             )
+
+
+def _warn(call: Call, wanted: Options) -> None:
+    if call.served.strategy.orphan_warning and not wanted.policy:
+        call.warnings.append(call.served.strategy.orphan_warning)
+
+
+def _natural_policy(call: Call, metadata: Object) -> str:
+    """Return the policy of a deletion that names none: what the finalizers say already, else the kind's own."""
+    if not call.served.strategy.orphans or not {ORPHAN, FOREGROUND}.isdisjoint(metadata.get("finalizers") or ()):
+        return ""
+    return "Orphan"
 
 
 def _finalize(metadata: Object, policy: str) -> None:

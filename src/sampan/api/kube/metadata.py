@@ -19,6 +19,7 @@ _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 SUFFIXES = len(_ALPHABET) ** 5
 """How many endings of generated names there are."""
 NAMELESS = fielderror.required("metadata.name", "name or generateName is required")
+VERSIONLESS = fielderror.invalid("metadata.resourceVersion", 0, "must be specified for an update")
 
 CONFINED = {
     "status": (("status",),),

@@ -141,16 +141,26 @@ class Writes:
     # --- update -------------------------------------------------------------------------------------------------------
 
     async def update(self, call: Call, subresource: str = "") -> Response:
-        """Replace an object, or what a subresource shows of it, by the body."""
+        """Replace an object, or what a subresource shows of it, by the body; of some kinds it is made where it is not there."""
         given = bodies.decode(call)
         bodies.place(call, given)
-        body = stored_form(given)
+        body, strategy = stored_form(given), call.served.strategy
+        versionless = objects.resource_version(given) in ("", "0")
 
         async def make(live: Object) -> Object:
+            if versionless and strategy.update_names_version:
+                resource = call.served.resource
+                raise status.invalid(resource.kind, resource.group, call.target.name, [metadata.VERSIONLESS])
             return msgspec.json.decode(body, type=Object)
 
-        again = objects.resource_version(given) in ("", "0")
-        changed = await self.change(call, Change(make, subresource=subresource, again=again))
+        async def create() -> Object:
+            if (uid := objects.uid(given)) != "":
+                raise call.conflict(f"Precondition failed: UID in precondition: {uid}, UID in object meta: ")
+            objects.metadata(given).pop("resourceVersion", None)
+            return given
+
+        creates = create if strategy.update_creates and not subresource else None
+        changed = await self.change(call, Change(make, subresource=subresource, again=versionless, create=creates))
         return await self.answer(call, changed)
 
     async def answer(self, call: Call, changed: Changed) -> Response:
@@ -265,6 +275,8 @@ def _prepared(served: Served, subresource: str, new: Object, old: Object) -> lis
     faults = metadata.validate_update(served, new, old)
     if subresource == "status":
         return [*faults, *strategy.validate_status(new, old)]
+    if strategy.validate_change is not None:  # through whatever subresource
+        return [*faults, *strategy.validate_change(new, old)]
     if not subresource:
         faults += strategy.validate_update(new, old)
     return [*faults, *strategy.validate(new)] if subresource in ("", *_WHOLE) else faults

@@ -14,7 +14,7 @@ from sampan.kube.fielderror import FieldError, forbidden, invalid, not_supported
 from sampan.kube.kinds import admissionrule, check, names
 from sampan.kube.object import Object, at, name
 from sampan.kube.reading import items, mapping, text, words
-from sampan.kube.strategy import Strategy, Validate
+from sampan.kube.strategy import Prepare, Strategy, Validate
 
 _ACTIONS = ("Audit", "Deny", "Warn")
 _REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
@@ -236,13 +236,15 @@ def _param_ref(path: str, ref: Any) -> Iterator[FieldError]:
         yield from check.one_of(f"{path}.parameterNotFoundAction", action, ("Deny", "Allow"))
 
 
+def _strategy(default: Prepare, validate: Validate, *, has_status: bool = False) -> Strategy:
+    return Strategy(
+        default=default, validate=validate, has_status=has_status, has_generation=True, update_names_version=True
+    )
+
+
 STRATEGIES: dict[str, Strategy] = {
-    "ValidatingAdmissionPolicy": Strategy(
-        default=_default_policy, validate=_policy(_validations), has_status=True, has_generation=True
-    ),
-    "ValidatingAdmissionPolicyBinding": Strategy(
-        default=_default_binding, validate=_validating_binding, has_generation=True
-    ),
-    "MutatingAdmissionPolicy": Strategy(default=_default_policy, validate=_policy(_mutations), has_generation=True),
-    "MutatingAdmissionPolicyBinding": Strategy(default=_default_binding, validate=_binding, has_generation=True),
+    "ValidatingAdmissionPolicy": _strategy(_default_policy, _policy(_validations), has_status=True),
+    "ValidatingAdmissionPolicyBinding": _strategy(_default_binding, _validating_binding),
+    "MutatingAdmissionPolicy": _strategy(_default_policy, _policy(_mutations)),
+    "MutatingAdmissionPolicyBinding": _strategy(_default_binding, _binding),
 }

@@ -8,7 +8,7 @@ from sampan.kube.fielderror import FieldError, invalid, required
 from sampan.kube.kinds import admissionpolicy, admissionrule, check, names
 from sampan.kube.object import Object, at
 from sampan.kube.reading import items, text, words
-from sampan.kube.strategy import Strategy
+from sampan.kube.strategy import Prepare, Strategy
 
 _REVIEWS = ("v1", "v1beta1")
 _SIDE_EFFECTS = ("None", "NoneOnDryRun")
@@ -75,8 +75,12 @@ def _reviews(path: str, versions: list[str]) -> Iterator[FieldError]:
         yield invalid(path, versions, f"must include at least one of {', '.join(_REVIEWS)}")
 
 
+def _configuration(default: Prepare) -> Strategy:
+    return Strategy(default=default, validate=_webhooks, has_generation=True, update_names_version=True)
+
+
 STRATEGIES: dict[str, Strategy] = {
-    "ValidatingWebhookConfiguration": Strategy(default=_default_validating, validate=_webhooks, has_generation=True),
-    "MutatingWebhookConfiguration": Strategy(default=_default_mutating, validate=_webhooks, has_generation=True),
+    "ValidatingWebhookConfiguration": _configuration(_default_validating),
+    "MutatingWebhookConfiguration": _configuration(_default_mutating),
     **admissionpolicy.STRATEGIES,
 }

@@ -249,5 +249,6 @@ STRATEGIES: dict[str, Strategy] = {
         validate_status=_validate_status,
         has_status=True,
         has_generation=True,
+        update_names_version=True,
     ),
 }

@@ -73,5 +73,6 @@ STRATEGIES: dict[str, Strategy] = {
         validate_status=_validate_status,
         validate_name=names.path_segment,
         has_status=True,
+        update_names_version=True,
     ),
 }

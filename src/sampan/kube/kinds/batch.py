@@ -15,6 +15,10 @@ CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 JOB_NAME = "batch.kubernetes.io/job-name"
 _RESTART = ("OnFailure", "Never")
 _NAME_BYTES = 52
+_PODS_STAY = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
+    "propagationPolicy=Orphan to suppress this warning"
+)
 _MACROS = ("@annually", "@yearly", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
 _FIELD = re.compile(r"(\*|\?|[A-Za-z0-9]+(-[A-Za-z0-9]+)?)(/\d+)?(,(\*|[A-Za-z0-9]+(-[A-Za-z0-9]+)?)(/\d+)?)*")
 _RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
@@ -171,5 +175,7 @@ STRATEGIES: dict[str, Strategy] = {
         fields={"status.successful": lambda obj: str(at(obj, "status", "succeeded") or 0)},
         has_status=True,
         has_generation=True,
+        orphans=True,
+        orphan_warning=_PODS_STAY,
     ),
 }

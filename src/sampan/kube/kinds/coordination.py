@@ -32,4 +32,4 @@ def _strategy(path: str, strategy: str) -> Iterator[FieldError]:
     return check.one_of(path, strategy, ("OldestEmulationVersion",))
 
 
-STRATEGIES: dict[str, Strategy] = {"Lease": Strategy(validate=_lease)}
+STRATEGIES: dict[str, Strategy] = {"Lease": Strategy(validate=_lease, update_creates=True, update_names_version=True)}

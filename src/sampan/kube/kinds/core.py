@@ -232,7 +232,7 @@ STRATEGIES: dict[str, Strategy] = {
     "Binding": Strategy(),
     "ComponentStatus": Strategy(),
     "ConfigMap": Strategy(validate=_validate_config_map, validate_update=_frozen("data", "binaryData")),
-    "LimitRange": Strategy(default=_default_limits, validate=_validate_limits),
+    "LimitRange": Strategy(default=_default_limits, validate=_validate_limits, update_creates=True),
     "Namespace": Strategy(
         default=_default_namespace,
         prepare_create=_prepare_namespace,
@@ -258,6 +258,7 @@ STRATEGIES: dict[str, Strategy] = {
         fields={"status.replicas": lambda obj: str(at(obj, "status", "replicas") or 0)},
         has_status=True,
         has_generation=True,
+        orphans=True,
         validate_name=names.dns_subdomain,
     ),
     "ResourceQuota": Strategy(

@@ -79,4 +79,6 @@ _FIELDS = {
     "type": lambda obj: text(obj, "type"),
 }
 
-STRATEGIES: dict[str, Strategy] = {"Event": Strategy(default=_default, validate=_validate, fields=_FIELDS)}
+STRATEGIES: dict[str, Strategy] = {
+    "Event": Strategy(default=_default, validate=_validate, fields=_FIELDS, update_creates=True)
+}

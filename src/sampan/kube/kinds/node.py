@@ -17,5 +17,10 @@ def _runtime_class(obj: Object) -> list[FieldError]:
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "RuntimeClass": Strategy(validate=_runtime_class, validate_update=check.immutable("handler")),
+    "RuntimeClass": Strategy(
+        validate=_runtime_class,
+        validate_update=check.immutable("handler"),
+        update_creates=True,
+        update_names_version=True,
+    ),
 }

@@ -40,5 +40,11 @@ def _prepare(obj: Object) -> None:
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "PodDisruptionBudget": Strategy(prepare_create=_prepare, validate=_validate, has_status=True, has_generation=True),
+    "PodDisruptionBudget": Strategy(
+        prepare_create=_prepare,
+        validate=_validate,
+        has_status=True,
+        has_generation=True,
+        update_names_version=True,
+    ),
 }

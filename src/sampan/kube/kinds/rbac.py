@@ -112,12 +112,13 @@ def _strategy(validate: Validate) -> Strategy:
         validate=validate,
         validate_update=_change_binding,
         validate_name=names.path_segment,
+        update_creates=True,
     )
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "Role": Strategy(validate=_role, validate_name=names.path_segment),
-    "ClusterRole": Strategy(validate=_cluster_role, validate_name=names.path_segment),
+    "Role": Strategy(validate=_role, validate_name=names.path_segment, update_creates=True),
+    "ClusterRole": Strategy(validate=_cluster_role, validate_name=names.path_segment, update_creates=True),
     "RoleBinding": _strategy(_binding(("Role", "ClusterRole"), namespaced=True)),
     "ClusterRoleBinding": _strategy(_binding(("ClusterRole",), namespaced=False)),
 }

@@ -135,7 +135,7 @@ def _validate_endpoints(obj: Object) -> list[FieldError]:
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "Endpoints": Strategy(default=_default_endpoints, validate=_validate_endpoints),
+    "Endpoints": Strategy(default=_default_endpoints, validate=_validate_endpoints, update_creates=True),
     "Service": Strategy(
         default=_default_service,
         prepare_create=_prepare_service,
@@ -148,6 +148,7 @@ STRATEGIES: dict[str, Strategy] = {
         },
         has_status=True,
         validate_name=names.dns_1035_label,
+        update_creates=True,
         answers_with_object=True,
     ),
 }

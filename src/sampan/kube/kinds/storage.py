@@ -242,18 +242,23 @@ STRATEGIES: dict[str, Strategy] = {
         validate=_driver,
         validate_update=_DRIVER_FROZEN,
         has_generation=True,
+        update_names_version=True,
         answers_with_object=True,
     ),
-    "CSINode": Strategy(validate=_node, validate_update=_change_node, answers_with_object=True),
+    "CSINode": Strategy(
+        validate=_node, validate_update=_change_node, update_names_version=True, answers_with_object=True
+    ),
     "CSIStorageCapacity": Strategy(
         validate=_capacity,
         validate_update=check.immutable("nodeTopology", "storageClassName"),
+        update_names_version=True,
     ),
     "VolumeAttachment": Strategy(
         validate=_attachment,
         validate_update=check.immutable("spec"),
         validate_status=_attachment_status,
         has_status=True,
+        update_names_version=True,
         answers_with_object=True,
     ),
 }
