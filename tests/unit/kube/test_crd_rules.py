@@ -50,3 +50,32 @@ def test_all_rules_of_an_object_may_take_so_much():
 def test_many_quick_rules_fit():
     obj = {"rows": [{"numbers": [1, 2]} for _ in range(5000)]}
     assert said(rules(items=[{"rule": "size(self.numbers) == 2"}]), obj) == []
+
+
+def changed(made, new, old):
+    return [fault.path for fault in made.judge(new, old)]
+
+
+def test_rules_let_what_is_as_it_was_be():
+    old = {"rows": [{"numbers": [1]}], "text": "a"}
+    made = rules("self.text != 'a'", items=[{"rule": "size(self.numbers) > 1"}])
+    assert changed(made, old, old) == []
+    assert changed(made, {**old, "numbers": [1]}, old) == ["<nil>"]
+    assert changed(made, {**old, "rows": [*old["rows"], {"numbers": [1, 2]}]}, old) == ["<nil>", "rows[0]"]  # no keys
+
+
+def test_rules_about_changes():
+    made = rules("self.text >= oldSelf.text")
+    assert changed(made, {"text": "b"}, {"text": "a"}) == []
+    assert changed(made, {"text": "a"}, {"text": "b"}) == ["<nil>"]
+    assert said(made, {"text": "a"}) == []
+    assert changed(rules("oldSelf.text != 'a'"), {"text": "a"}, {"text": "a"}) == ["<nil>"]
+
+
+def test_an_optional_past_is_there_when_something_changes():
+    said_once = {"rule": "oldSelf.hasValue() ? self.text != 'new' : self.text == 'new'", "optionalOldSelf": True}
+    made = rules(said_once)
+    assert said(made, {"text": "new"}) == []
+    assert [path for path, _ in said(made, {"text": "old"})] == ["<nil>"]
+    assert changed(made, {"text": "old"}, {"text": "new"}) == []
+    assert changed(made, {"text": "new"}, {"text": "old"}) == ["<nil>"]

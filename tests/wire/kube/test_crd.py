@@ -184,3 +184,26 @@ def test_owners_of_custom_kinds(k, plane, namespace, names):
     )
     k(f"delete {names['plural']} junk")
     k("wait configmap/cargo --for=delete --timeout=20s")
+
+
+def test_what_was_right_once_stays_until_it_is_changed(k, plane, namespace, names):
+    """A definition that has become stricter does not stop changes of what it did not judge before."""
+    k("apply -f -", stdin=BOAT % names)
+    crd = f"{names['plural']}.boats.example.org"
+    stricter = (
+        (CRD % names)
+        .replace("maximum: 9", "maximum: 2")
+        .replace(
+            "side: {type: string}, wood: {type: string}", "side: {type: string}, wood: {type: string, pattern: '^p'}"
+        )
+    )
+    plane.kubectl("apply", "-f", "-", stdin=stricter)
+    k(f"label {names['plural']} junk seen=yes")
+    k(["patch", names["plural"], "junk", "--type=merge", "-p", '{"spec":{"harbour":"Macau"}}'])
+    more = {"spec": {"planks": [{"side": "left", "wood": "teak"}, {"side": "right", "wood": "pine"}]}}
+    k(["patch", names["plural"], "junk", "--type=merge", "-p", json.dumps(more)])
+    refused = k(["patch", names["plural"], "junk", "--type=merge", "-p", '{"spec":{"crew":4}}'], check=False)
+    assert "spec.crew in body should be less than or equal to 2" in refused
+    refused = k(f"scale {names['plural']} junk --replicas=7", check=False)
+    assert "spec.crew in body should be less than or equal to 2" in refused
+    assert crd in plane.kubectl("get", "crd", crd)

@@ -114,14 +114,10 @@ def _strategy(version: Object, node: Node) -> Strategy:
     rules = Rules(node)
 
     def validate(obj: Object) -> list[FieldError]:
-        faults = structural.validate(node, obj)
-        return faults or rules.judge(obj)
+        return structural.validate(node, obj) or rules.judge(obj)
 
-    def validate_update(new: Object, old: Object) -> list[FieldError]:
-        return rules.judge_change(new, old)
-
-    def validate_status(new: Object, old: Object) -> list[FieldError]:
-        return [*validate(new), *rules.judge_change(new, old)]
+    def validate_change(new: Object, old: Object) -> list[FieldError]:
+        return structural.validate(node, new, old=old) or rules.judge(new, old)
 
     fields = {
         text(each, "jsonPath").lstrip("."): _reader(text(each, "jsonPath"))
@@ -129,13 +125,13 @@ def _strategy(version: Object, node: Node) -> Strategy:
     }
     return Strategy(
         validate=validate,
-        validate_update=validate_update if rules.any else Strategy().validate_update,
-        validate_status=validate_status,
+        validate_change=validate_change,
+        validate_status=validate_change,
         fields=fields,
         printer=printer_of_columns(items(version, "additionalPrinterColumns")),
         has_status="status" in mapping(version, "subresources"),
         has_generation=True,
-        answers_with_object=False,
+        update_names_version=True,
     )
 
 

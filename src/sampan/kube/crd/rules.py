@@ -72,39 +72,29 @@ class Rules:
     def any(self) -> bool:
         return bool(self._own or self._fields or self._element)
 
-    def judge(self, obj: Object) -> list[FieldError]:
-        """Return what an object breaks, by rules that do not look at its past."""
+    def judge(self, new: Object, old: Object | None = None) -> list[FieldError]:
+        """Return what an object breaks; `old`: what it was, None for a new one. What is as it was may be wrong as it was."""
         faults: list[FieldError] = []
-        self.walk(obj, None, "", faults, _Spend(), transitions=False)
-        return faults
-
-    def judge_change(self, new: Object, old: Object) -> list[FieldError]:
-        """Return what a change breaks, by rules that look at `oldSelf`."""
-        faults: list[FieldError] = []
-        self.walk(new, old, "", faults, _Spend(), transitions=True)
+        self.walk(new, old, "", faults, _Spend())
         return faults
 
     def walk(
-        self, value: Any, old: Any, path: str, faults: list[FieldError], spend: _Spend, *, transitions: bool
+        self, value: Any, old: Any, path: str, faults: list[FieldError], spend: _Spend, *, same: bool = False
     ) -> None:
+        """`same`: what it is a part of has not changed, even if it cannot be said which part it was."""
         if value is None or spend.over:
             return
+        same = same if old is None else old == value
         for rule in self._own:
-            # an optional oldSelf is looked at on creation too
-            past = rule.transition and not rule.optional_old
-            if past == transitions or (rule.optional_old and transitions):
-                if past and old is None:
-                    continue
+            if (old is not None or rule.optional_old) if rule.transition else not same:
                 _run(rule, self._node, value, old, path, faults, spend)
         for name, child in self._fields.items():
             if isinstance(value, dict) and name in value:
                 before = old.get(name) if isinstance(old, dict) else None
-                child.walk(
-                    value[name], before, f"{path}.{name}" if path else name, faults, spend, transitions=transitions
-                )
+                child.walk(value[name], before, f"{path}.{name}" if path else name, faults, spend, same=same)
         if self._element is not None:
             for key, item, before in _elements(self._node, value, old):
-                self._element.walk(item, before, f"{path}[{key}]", faults, spend, transitions=transitions)
+                self._element.walk(item, before, f"{path}[{key}]", faults, spend, same=same)
 
 
 def _below(node: Node) -> Rules | None:

@@ -6,14 +6,13 @@ Spec: apiextensions.k8s.io/v1 JSONSchemaProps; Kubernetes "Extend the Kubernetes
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from sampan.kube import fielderror
+from sampan.kube.cel import pattern
 from sampan.kube.fielderror import FieldError
 from sampan.kube.object import Object
 from sampan.kube.schema import formats
@@ -143,8 +142,17 @@ _ABSENT = object()
 # --- validate ---------------------------------------------------------------------------------------------------------
 
 
-def validate(node: Node, value: Any, path: str = "") -> list[FieldError]:
-    """Return what a value breaks of its schema; rules in CEL are judged elsewhere."""
+NEW: Any = object()
+"""What was before something new."""
+
+
+def validate(node: Node, value: Any, path: str = "", old: Any = NEW) -> list[FieldError]:
+    """Return what a value breaks of its schema; rules in CEL are judged elsewhere.
+
+    `old`: what it was. What has not changed is not judged: it may be older than its schema.
+    """
+    if value == old and _frozen(value) == _frozen(old):  # 1 is not true
+        return []
     if value is None:
         if node.nullable or node.kind is Kind.ANY:
             return []
@@ -160,9 +168,9 @@ def validate(node: Node, value: Any, path: str = "") -> list[FieldError]:
         if fault := formats.fault(node.format, value):
             faults.append(fielderror.invalid(path, value, f"{path} in body {fault}"))
     elif isinstance(value, list):
-        _items(node, value, path, faults)
+        _items(node, value, path, old, faults)
     elif isinstance(value, dict):
-        _fields(node, value, path, faults)
+        _fields(node, value, path, old if isinstance(old, dict) else {}, faults)
     return faults
 
 
@@ -189,15 +197,23 @@ def _name(value: Any) -> str:
     return names.get(type(value), "null")
 
 
-def _items(node: Node, value: list[Any], path: str, faults: list[FieldError]) -> None:
+def _items(node: Node, value: list[Any], path: str, old: Any, faults: list[FieldError]) -> None:
+    keys = [_key(node, item) for item in value] if node.list_type == "map" else []
+    known: dict[bytes, Any] = {}
+    if keys and isinstance(old, list):
+        known = {_key(node, item): item for item in old}
     if node.element is not None:
         for index, item in enumerate(value):
-            faults += validate(node.element, item, f"{path}[{index}]")
+            faults += validate(node.element, item, f"{path}[{index}]", known.get(keys[index], NEW) if known else NEW)
     if node.list_type == "set":
         _unique(value, [_frozen(item) for item in value], path, faults)
-    elif node.list_type == "map":
-        keys = [_frozen([item.get(key) for key in node.list_map_keys]) for item in value if isinstance(item, dict)]
+    elif keys:
         _unique(value, keys, path, faults)
+
+
+def _key(node: Node, item: Any) -> bytes:
+    """Return what tells an item of a list of type map from the others."""
+    return _frozen([item.get(key) for key in node.list_map_keys] if isinstance(item, dict) else item)
 
 
 def _unique(value: list[Any], keys: list[Any], path: str, faults: list[FieldError]) -> None:
@@ -212,7 +228,7 @@ def _frozen(value: Any) -> bytes:
     return msgspec.json.encode(value, order="sorted")
 
 
-def _fields(node: Node, value: Object, path: str, faults: list[FieldError]) -> None:
+def _fields(node: Node, value: Object, path: str, old: Object, faults: list[FieldError]) -> None:
     faults += [fielderror.required(f"{path}.{name}" if path else name) for name in node.required if name not in value]
     for name, item in value.items():
         if name == "metadata" and node.embedded:
@@ -220,7 +236,7 @@ def _fields(node: Node, value: Object, path: str, faults: list[FieldError]) -> N
         child = node.properties.get(name) or node.element
         if child is not None:
             inner = f"{path}.{name}" if name in node.properties else f"{path}[{name}]"
-            faults += validate(child, item, inner if path else name)
+            faults += validate(child, item, inner if path else name, old.get(name, NEW))
 
 
 def _bounds(node: Node, value: Any, path: str, faults: list[FieldError]) -> None:
@@ -280,17 +296,8 @@ def _length(what: type[str | list[Any] | Object], at_least: bool, words: str) ->
     return judge
 
 
-@lru_cache(maxsize=1024)
-def _pattern_of(text: str) -> re.Pattern[str] | None:
-    try:
-        return re.compile(text.replace("\\z", "\\Z"))
-    except re.error:
-        return None
-
-
 def _pattern(value: Any, limit: Any, node: Node) -> str:
-    pattern = _pattern_of(limit)
-    return f"should match '{limit}'" if isinstance(value, str) and pattern and not pattern.search(value) else ""
+    return f"should match '{limit}'" if isinstance(value, str) and not pattern.matches(value, limit) else ""
 
 
 def _distinct(value: Any, limit: Any, node: Node) -> str:

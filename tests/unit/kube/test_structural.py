@@ -1,0 +1,78 @@
+"""Structural schemas: what values break of them, and what is left alone because it was there before."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from sampan.kube.schema import structural
+
+TEXT = {"type": "string", "pattern": "^[[:alpha:]]+$"}
+ITEM = {"type": "object", "required": ["key"], "properties": {"key": {"type": "string"}, "text": TEXT}}
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "text": TEXT,
+        "flag": {"type": "boolean"},
+        "count": {"type": "integer", "maximum": 5},
+        "map": {"type": "object", "additionalProperties": TEXT},
+        "list": {"type": "array", "items": TEXT},
+        "keyed": {
+            "type": "array",
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["key"],
+            "items": ITEM,
+        },
+    },
+}
+NODE = structural.node_of(SCHEMA)
+
+
+def wrong(new, *old):
+    return [fault.path for fault in structural.validate(NODE, new, **({"old": old[0]} if old else {}))]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "fits"),
+    [
+        ("^[[:alpha:]]+$", "abc", True),
+        ("^[[:alpha:]]+$", "a1", False),
+        (r"^\p{Greek}+$", "αβγ", True),
+        (r"^\d+$", "١٢", False),
+        ("^a$", "a\n", False),
+        ("^a$(?-m)", "a", True),
+    ],
+)
+def test_patterns_are_those_of_go(pattern, text, fits):
+    node = structural.node_of({"type": "string", "pattern": pattern})
+    assert (structural.validate(node, text) == []) is fits
+
+
+def test_no_pattern_takes_forever():
+    node = structural.node_of({"type": "string", "pattern": "^(a+)+$"})
+    began = time.process_time()
+    assert structural.validate(node, "a" * 5000 + "!")
+    assert time.process_time() - began < 1.0
+
+
+def test_what_is_as_it_was_is_not_judged():
+    old = {"text": "1", "count": 9, "map": {"a": "1", "b": "b"}, "keyed": [{"key": "x", "text": "1"}, {"key": "y"}]}
+    assert wrong(old) == ["text", "count", "map[a]", "keyed[0].text"]
+    assert wrong(old, old) == []
+    assert wrong({**old, "flag": True}, old) == []
+    assert wrong({**old, "count": 8}, old) == ["count"]
+    assert wrong({**old, "map": {"a": "1", "b": "2"}}, old) == ["map[b]"]
+
+
+def test_items_are_known_by_their_keys_only():
+    old = {"keyed": [{"key": "x", "text": "1"}, {"key": "y", "text": "1"}], "list": ["1", "2"]}
+    turned = {"keyed": [*reversed(old["keyed"]), {"key": "z"}], "list": ["1", "2"]}
+    assert wrong(turned, old) == []
+    assert wrong({"keyed": [{"key": "new", "text": "1"}]}, old) == ["keyed[0].text"]
+    assert wrong({"list": ["1"]}, old) == ["list[0]"]
+
+
+def test_one_is_not_true():
+    assert wrong({"count": True}, {"count": 1}) == ["count"]
+    assert wrong({"flag": 1}, {"flag": True}) == ["flag"]
