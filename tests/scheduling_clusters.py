@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import strategies as st
 
 from sampan.kube.selector import Requirement
 from sampan.schedule.node import Node, Taint
 from sampan.schedule.shape import (
+    AtMost,
     Attachment,
     HostPort,
     NodeTerm,
@@ -83,6 +85,7 @@ spread = st.builds(
     honor_affinity=maybe,
     honor_taints=maybe,
 )
+at_most = st.builds(AtMost, st.integers(0, 3), pod_term.map(lambda term: msgspec.structs.replace(term, topology=HOST)))
 toleration = st.builds(
     Toleration, key=few(["", "k", "l"]), value=few(["", "v"]), exists=maybe, effect=few(["", "NoSchedule"])
 )
@@ -115,6 +118,7 @@ shapes = st.builds(
     affinity=some(pod_term),
     anti_affinity=some(pod_term),
     preferred_pods=some(st.tuples(st.integers(-100, 100).filter(bool), pod_term)),
+    at_most=some(at_most),
     spread=some(spread, 3),
     spread_is_default=maybe,
     ports=some(st.builds(HostPort, few([80, 81]), few(["TCP", "UDP"]), few(["0.0.0.0", "10.0.0.1"])), 6),
@@ -135,6 +139,7 @@ plain_shapes = st.builds(
     ports=some(st.builds(HostPort, few([80, 81])), 5, 1),
     attachments=some(st.builds(Attachment, st.just("csi"), few("uvw")), 5),
     anti_affinity=some(pod_term.filter(lambda term: term.topology == HOST)),
+    at_most=some(at_most),
     images=few([(), ("img",)]),
 )
 

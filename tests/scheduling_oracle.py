@@ -49,6 +49,7 @@ class Cluster:
             and all(self._even(shape, spread, node) for spread in shape.spread if spread.hard)
             and self._affinity(shape, node)
             and self._anti_affinity(shape, node)
+            and self._at_most(shape, node)
         )
 
     def _named(self, shape: Shape, node: Node) -> bool:
@@ -82,7 +83,10 @@ class Cluster:
     def _volumes(self, shape: Shape, node: Node) -> bool:
         if not all(any(term_holds(term, node) for term in terms) for terms in shape.volume_terms):
             return False
-        if any(claim in pod.shape.exclusive for claim in shape.exclusive for pod, _ in self.placed):
+        there = [
+            other for one in self.nodes for other in self.on(one)
+        ]  # as kube-scheduler: whose node is gone do not count
+        if any(claim in other.exclusive for claim in shape.exclusive for other in there):
             return False
         attached = {volume for other in self.on(node) for volume in other.attachments}
         for driver, limit in node.attachable:
@@ -156,6 +160,16 @@ class Cluster:
                 for term in other.anti_affinity:
                     if term.topology == topology and self.term_matches(term, shape):
                         return False
+        return True
+
+    def _at_most(self, shape: Shape, node: Node) -> bool:
+        """Would each pod on the node, the new one among them, have no more of the others beside it than it allows?"""
+        together = [*self.on(node), shape]
+        for number, one in enumerate(together):
+            others = together[:number] + together[number + 1 :]
+            for rule in one.at_most:
+                if sum(self.term_matches(rule.pods, other) for other in others) > rule.most:
+                    return False
         return True
 
     # --- scores

@@ -12,6 +12,7 @@ from sampan.schedule.plugins.balanced_allocation import NodeResourcesBalancedAll
 from sampan.schedule.plugins.devices import Devices
 from sampan.schedule.plugins.image_locality import ImageLocality
 from sampan.schedule.plugins.inter_pod_affinity import InterPodAffinity
+from sampan.schedule.plugins.interference import Interference
 from sampan.schedule.plugins.node_affinity import NodeAffinity
 from sampan.schedule.plugins.node_name import NodeName
 from sampan.schedule.plugins.node_ports import NodePorts
@@ -39,15 +40,21 @@ FILTERS: tuple[FilterPlugin, ...] = (
     VolumeBinding(),
     PodTopologySpread(),
     InterPodAffinity(),
+    Interference(),
 )
+
+WISHES: tuple[tuple[ScorePlugin, int], ...] = (
+    (TaintToleration(), 3),
+    (NodeAffinity(), 2),
+    (PodTopologySpread(), 2),
+    (InterPodAffinity(), 2),
+)
+"""What pods wish for, and mild taints: nothing of it for a pod that says nothing."""
 
 DEFAULT = Profile(
     FILTERS,
     (
-        (TaintToleration(), 3),
-        (NodeAffinity(), 2),
-        (PodTopologySpread(), 2),
-        (InterPodAffinity(), 2),
+        *WISHES,
         (NodeResourcesFit(), 1),
         (NodeResourcesBalancedAllocation(), 1),
         (ImageLocality(), 1),

@@ -54,6 +54,16 @@ class PodTerm(Frozen, frozen=True, kw_only=True):
     namespace_selector: Selector | None = None
 
 
+class AtMost(Frozen, frozen=True):
+    """At most `most` of the pods that `pods` matches on the same node, not counting the pod that says it.
+
+    The topology of `pods` is the host name's.
+    """
+
+    most: int
+    pods: PodTerm
+
+
 class Spread(Frozen, frozen=True, kw_only=True):
     """At most `max_skew` more of the pods that `selector` matches (same namespace) than in the emptiest domain."""
 
@@ -101,6 +111,7 @@ class Shape(Frozen, frozen=True, kw_only=True):
     affinity: tuple[PodTerm, ...] = ()
     anti_affinity: tuple[PodTerm, ...] = ()
     preferred_pods: tuple[tuple[int, PodTerm], ...] = ()  # a negative weight: rather not beside them
+    at_most: tuple[AtMost, ...] = ()
     spread: tuple[Spread, ...] = ()
     spread_is_default: bool = False  # the cluster's own constraints: nodes without their labels are scored too
     ports: tuple[HostPort, ...] = ()

@@ -57,7 +57,7 @@ class Standing:
         self._seen = -1
         self._refused: tuple[tuple[int, int], Refusal] | None = None
         self._epoch = snapshot.epoch
-        self._terms = len(snapshot.terms.all)
+        self._terms, self._limits = len(snapshot.terms.all), len(snapshot.terms.limits)
 
     def _sort_scores(self, whole: Nodes) -> None:
         for plugin, weight in self._profile.scores:
@@ -220,8 +220,9 @@ class Standing:
 
     def _met_terms(self) -> bool:
         """Return whether terms were met since that concern the ask."""
-        terms = self.snapshot.terms.all
-        if len(terms) == self._terms:
+        terms, limits = self.snapshot.terms.all, self.snapshot.terms.limits
+        if len(terms) == self._terms and len(limits) == self._limits:
             return False
-        new, self._terms = terms[self._terms :], len(terms)
-        return any(self.snapshot.matches(said.term, self.ask.shape) for said in new)
+        new = [*(said.term for said in terms[self._terms :]), *(rule.pods for rule in limits[self._limits :])]
+        self._terms, self._limits = len(terms), len(limits)
+        return any(self.snapshot.matches(term, self.ask.shape) for term in new)

@@ -1,14 +1,14 @@
 """Terms: what pods that may be there say about others, in the order in which it was met.
 
 A pod's anti-affinity keeps others away, and its preferences draw or push others, so each new pod is held against the
-terms of all. The list only grows: whoever has looked at it goes on where they stopped.
+terms of all. The lists only grow: whoever has looked at them goes on where they stopped.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from sampan.schedule.shape import PodTerm, Shape
+from sampan.schedule.shape import AtMost, PodTerm, Shape
 
 
 class Term(NamedTuple):
@@ -29,7 +29,8 @@ class Term(NamedTuple):
 class Terms:
     def __init__(self) -> None:
         self.all: list[Term] = []
-        self._known: set[Term] = set()
+        self.limits: list[AtMost] = []
+        self._known: set[Term | AtMost] = set()
 
     def register(self, shape: Shape) -> None:
         """Take up the terms of a shape."""
@@ -39,6 +40,10 @@ class Terms:
             self._register(Term(term, keeps_away=False))
         for _, term in shape.preferred_pods:
             self._register(Term(term, keeps_away=False))
+        for rule in shape.at_most:
+            if rule not in self._known:
+                self._known.add(rule)
+                self.limits.append(rule)
 
     def _register(self, term: Term) -> None:
         if term not in self._known:
