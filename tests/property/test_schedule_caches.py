@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sampan.schedule.place import Scheduler, place
 from sampan.schedule.pod import Gang, Pod
+from sampan.schedule.policy import profile_of
 from sampan.schedule.profile import DEFAULT, PACKING, Profile
 from sampan.schedule.snapshot import Snapshot
 from sampan.schedule.standing import Standing
@@ -31,8 +33,33 @@ def machines(draw, count: int):
     return found
 
 
+class OfNodes:
+    """A policy that looks at the node alone, at its pods among the rest."""
+
+    reach, base = "node", "default"
+
+    def filter(self, pod, nodes):
+        return (nodes.pods({"app": "x"}, pod.namespace) < 4) & (nodes.left("memory") >= 0.05)
+
+    def score(self, pod, nodes):
+        crowd = nodes.pods() * (3 if pod.request("cpu") > 200 else -1)
+        return crowd - 10 * (nodes.label("disk") == "ssd") - 100 * nodes.left("cpu")
+
+
+class OfAll:
+    """A policy that compares nodes with each other."""
+
+    def filter(self, pod, nodes):
+        return nodes.pods() <= nodes.pods().min() + 2
+
+    def score(self, pod, nodes):
+        free = nodes.free("memory")
+        zones, place = np.unique(nodes.label("zone"), return_inverse=True)
+        return 50 * free / free.max() - np.bincount(place, nodes.pods({"app": "x"}), len(zones))[place]
+
+
 fleets = st.composite(lambda draw: machines(draw, 80))()
-profiles = st.sampled_from([DEFAULT, PACKING])
+profiles = st.sampled_from([DEFAULT, PACKING, profile_of(OfNodes()), profile_of(OfAll())])
 
 
 @given(fleets, st.lists(shapes | plain_shapes, min_size=3, max_size=10), profiles, st.integers(0, 1 << 30))

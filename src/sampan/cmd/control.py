@@ -91,7 +91,7 @@ class ControlSettings(msgspec.Struct, frozen=True):
     """`listen`: HOST:PORT of the API over TLS. `plain`: the same without TLS, on loopback only; "" for none.
 
     `store`: an etcd's address; "" for files in the data root. `policies`: folders of policies in Python besides the own one.
-    `scheduler`: whether this process schedules pods; another one may do it.
+    `scheduler`: whether this process schedules pods; another one may do it. `scheduler_policy`: how, see scheduling_policies.
     """
 
     data_root: Path
@@ -101,6 +101,7 @@ class ControlSettings(msgspec.Struct, frozen=True):
     store: str = ""
     policies: tuple[Path, ...] = ()
     scheduler: bool = True
+    scheduler_policy: str = "default"
 
     @property
     def directory(self) -> Path:
@@ -205,7 +206,9 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     admin = LocalClient(server.api, ourselves, "sampan")
     await bootstrap_objects.ensure(admin, _place(settings, keys), clock.now_ns() // 10**9)
     customs.start(LocalClient(server.api, ourselves, "custom-resources"))
-    own = Controllers(server, served, keys, clock, quotas, kept, scheduler=settings.scheduler)
+    own = Controllers(
+        server, served, keys, clock, quotas, kept, settings.scheduler_policy if settings.scheduler else ""
+    )
     # with files no other process can be on the store: who leads need not be asked
     controllers = [own.elected(randomness.uid())] if settings.store else own.make()
     for controller in controllers:
@@ -294,6 +297,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--store", default="", metavar="URL", help="etcd://HOST:PORT[,HOST:PORT] instead of files")
     parser.add_argument("--policies", action="append", default=[], metavar="DIR", help="a folder of policies in Python")
     parser.add_argument("--no-scheduler", action="store_true", help="schedule no pods: another process does")
+    parser.add_argument("--scheduler-policy", default="default", metavar="P", help="a name, or FILE.py:CLASS")
     words = parser.parse_args(argv)
     settings = ControlSettings(
         Path(words.data_root),
@@ -303,6 +307,7 @@ def main(argv: list[str]) -> int:
         words.store,
         tuple(map(Path, words.policies)),
         scheduler=not words.no_scheduler,
+        scheduler_policy=words.scheduler_policy,
     )
     log.setup(settings.log_level)
     # young objects die young: most collections of a server that decodes JSON find nothing

@@ -37,6 +37,7 @@ class ControlChild:
         policies: Sequence[str] = (),
         *,
         scheduler: bool = True,
+        scheduler_policy: str = "default",
     ) -> None:
         self._directory = data_root / "control"
         self._argv = [sys.executable, "-m", "sampan.cmd.control", "--data-root", str(data_root), "--listen", listen]
@@ -44,6 +45,7 @@ class ControlChild:
         self._argv += ["--store", store] if store else []
         self._argv += [word for folder in policies for word in ("--policies", folder)]
         self._argv += [] if scheduler else ["--no-scheduler"]
+        self._argv += ["--scheduler-policy", scheduler_policy] if scheduler_policy != "default" else []
         self._task: asyncio.Task[None] | None = None
         self._pidfd = -1
         self._pid = 0

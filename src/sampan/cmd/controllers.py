@@ -16,7 +16,9 @@ from sampan.api.kube.request import User
 from sampan.api.kube.secret_tokens import SecretTokens
 from sampan.api.kube.served import Registry
 from sampan.api.kube.server import ApiServer
+from sampan.base import log
 from sampan.base.clock import Clock
+from sampan.base.errors import InvalidArgument
 from sampan.client.port import Ref
 from sampan.cmd.pki import Pki
 from sampan.cmd.signer import Signer
@@ -39,6 +41,7 @@ from sampan.kube import rfc3339
 _MANAGER = User("system:kube-controller-manager", groups=("system:authenticated",))
 _SCHEDULER = User("system:kube-scheduler", groups=("system:authenticated",))
 _SERVER = User("system:apiserver", groups=(MASTERS,))
+_log = log.get("control")
 _LEASE, _NAMESPACE = "kube-controller-manager", "kube-system"
 
 
@@ -59,11 +62,10 @@ class Controllers:
         clock: Clock,
         quotas: Quotas,
         tokens: SecretTokens,
-        *,
-        scheduler: bool,
+        scheduler_policy: str,
     ) -> None:
-        """`scheduler`: whether pods are scheduled here; a process of its own may do it."""
-        self._scheduler = scheduler
+        """`scheduler_policy`: by what pods are scheduled here; "" for not at all: a process of its own may do it."""
+        self._scheduler_policy = scheduler_policy
         self._tokens = tokens
         self._server, self._served, self._keys, self._clock, self._quotas = server, served, keys, clock, quotas
         self._refresh: Sequence[Callable[[], None]] = ()
@@ -106,14 +108,21 @@ class Controllers:
             IpAddresses(own),
             FlowSchemas(own, self._now),
             services,
-            *([self._pod_scheduler()] if self._scheduler else []),
+            *([self._pod_scheduler()] if self._scheduler_policy else []),
         ]
 
     def _pod_scheduler(self) -> Controller:
-        from sampan.control.scheduler import PodScheduler  # numpy: 0.1 s, for those who want it
+        from sampan.cmd import scheduling_policies  # numpy: 0.1 s, for those who want it
+        from sampan.control.scheduler import PodScheduler
 
         client = LocalClient(self._server.api, _SCHEDULER, "kube-scheduler")
-        return PodScheduler(client, self._clock, socket.gethostname())
+        try:
+            profile = scheduling_policies.profile(self._scheduler_policy)
+        except InvalidArgument as error:
+            why = f"no pod is placed until the control process is started with a policy that can be used: {error}"
+            _log.error(why)
+            profile = scheduling_policies.refusing(why)
+        return PodScheduler(client, self._clock, socket.gethostname(), profile)
 
     def _client(self, name: str) -> LocalClient:
         return LocalClient(self._server.api, account(name), name, reader=_MANAGER)

@@ -114,6 +114,7 @@ def _control(settings: DaemonSettings) -> ControlChild | None:
         settings.store,
         settings.policies,
         scheduler=settings.scheduler,
+        scheduler_policy=settings.scheduler_policy,
     )
     child.start()
     return child

@@ -9,10 +9,12 @@ import sys
 from sampan.base.errors import InvalidArgument, SampanError
 from sampan.client import kubeconfig
 from sampan.client.http import HttpClient
+from sampan.cmd import scheduling_policies
 from sampan.control.scheduling.cluster import Cluster
 from sampan.control.scheduling.following import read_once
 from sampan.control.scheduling.pods import Seen
 from sampan.control.scheduling.trial import tried
+from sampan.schedule.profile import DEFAULT, Profile
 
 
 def main(argv: list[str]) -> int:
@@ -23,12 +25,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument("what", metavar="pod/NAME")
     parser.add_argument("-n", "--namespace", default="default", metavar="NS")
     parser.add_argument("--kubeconfig", default=kubeconfig.default(), metavar="F")
+    scheduling_policies.add_argument(parser)
     words = parser.parse_args(argv)
     kind, _, name = words.what.partition("/")
     if kind not in ("pod", "pods", "po") or not name:
         parser.error(f"{words.what}: write it as pod/NAME")
     try:
-        placed, said = asyncio.run(_explained(kubeconfig.load(words.kubeconfig), f"{words.namespace}/{name}"))
+        profile = scheduling_policies.profile(words.policy)
+        place, key = kubeconfig.load(words.kubeconfig), f"{words.namespace}/{name}"
+        placed, said = asyncio.run(_explained(place, key, profile))
     except SampanError as error:
         print(f"sampan: {error}", file=sys.stderr)
         return 1
@@ -36,12 +41,12 @@ def main(argv: list[str]) -> int:
     return 0 if placed else 1
 
 
-async def _explained(place: kubeconfig.Place, key: str) -> tuple[bool, str]:
+async def _explained(place: kubeconfig.Place, key: str, profile: Profile) -> tuple[bool, str]:
     cluster = await read(place)
     seen = cluster.known.get(key)
     if seen is None:
         raise InvalidArgument(f'pods "{key.partition("/")[2]}" not found in {key.partition("/")[0]}, or it has ended')
-    return verdict(cluster, seen)
+    return verdict(cluster, seen, profile)
 
 
 async def read(place: kubeconfig.Place) -> Cluster:
@@ -54,7 +59,7 @@ async def read(place: kubeconfig.Place) -> Cluster:
     return cluster
 
 
-def verdict(cluster: Cluster, seen: Seen) -> tuple[bool, str]:
+def verdict(cluster: Cluster, seen: Seen, profile: Profile = DEFAULT) -> tuple[bool, str]:
     """Return whether a pod has a place or would get one now, and the sentence that says so."""
     key = seen.pod.key
     if seen.node:
@@ -63,7 +68,7 @@ def verdict(cluster: Cluster, seen: Seen) -> tuple[bool, str]:
         return False, f"{key} is being deleted: it is not placed any more."
     if not seen.ours:
         return False, f"{key} is left to the scheduler that its schedulerName names."
-    [found] = tried(cluster, [seen])
+    [found] = tried(cluster, [seen], profile)
     if not found.node:
         return False, found.why
     if found.evicts:

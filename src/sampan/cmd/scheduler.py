@@ -18,10 +18,12 @@ from sampan.base.clock import SystemClock
 from sampan.base.errors import SampanError
 from sampan.client import kubeconfig
 from sampan.client.http import HttpClient
+from sampan.cmd import scheduling_policies
 from sampan.control.controller import Controller
 from sampan.control.elected import Elected
 from sampan.control.election import Election
 from sampan.control.scheduler import PodScheduler
+from sampan.schedule.profile import Profile
 
 _log = log.get("scheduler")
 
@@ -34,18 +36,20 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--kubeconfig", default=kubeconfig.default(), metavar="F")
     parser.add_argument("--no-leader-election", action="store_true", help="act at once: nobody else schedules")
     parser.add_argument("--log-level", default="info")
+    scheduling_policies.add_argument(parser)
     words = parser.parse_args(argv)
     log.setup(words.log_level)
     gc.set_threshold(50_000, 20, 100)
     try:
-        asyncio.run(_serve(kubeconfig.load(words.kubeconfig), alone=words.no_leader_election))
+        profile = scheduling_policies.profile(words.policy)
+        asyncio.run(_serve(kubeconfig.load(words.kubeconfig), profile, alone=words.no_leader_election))
     except SampanError as error:
         print(f"sampan: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _serve(place: kubeconfig.Place, *, alone: bool) -> None:
+async def _serve(place: kubeconfig.Place, profile: Profile, *, alone: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -53,7 +57,7 @@ async def _serve(place: kubeconfig.Place, *, alone: bool) -> None:
     client = HttpClient(place, "kube-scheduler")
 
     def make() -> list[Controller]:
-        return [PodScheduler(client, clock, host)]
+        return [PodScheduler(client, clock, host, profile)]
 
     if alone:
         [running] = make()

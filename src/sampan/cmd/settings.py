@@ -42,6 +42,7 @@ class DaemonSettings(NamedTuple):
     store: str
     policies: tuple[str, ...]
     scheduler: bool
+    scheduler_policy: str
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,6 +72,11 @@ def parser() -> argparse.ArgumentParser:
     add("--default-runtime", metavar="NAME", help="crun where its self-test passes, else runc")
     add("--add-runtime", action="append", metavar="NAME=PATH")
     add("--no-scheduler", action="store_true", default=None, help="the control process schedules no pods")
+    add(
+        "--scheduler-policy",
+        metavar="P",
+        help="how it schedules: default, packing, a package's policy, or FILE.py:CLASS (default default)",
+    )
     add("--tlsverify", action="store_true", default=None)
     for name in ("tlscacert", "tlscert", "tlskey"):
         add(f"--{name}", metavar="F")
@@ -146,7 +152,20 @@ def load(argv: list[str]) -> DaemonSettings:
         store=_store(text("store", "")),
         policies=tuple(str(Path(each).absolute()) for each in many("policies")),
         scheduler=not merged.get("no-scheduler"),
+        scheduler_policy=_scheduler_policy(text("scheduler-policy", "default")),
     )
+
+
+def _scheduler_policy(text: str) -> str:
+    """Return a policy's name with the file's path made absolute; what is in it is seen by whoever uses it."""
+    path, separator, name = text.rpartition(":")
+    if not text.endswith(".py") and not path.endswith(".py"):
+        return text
+    if not separator or not name:
+        raise InvalidArgument(f"--scheduler-policy {text}: which class of it? Write it as FILE.py:CLASS")
+    if not Path(path).is_file():
+        raise InvalidArgument(f"--scheduler-policy {text}: there is no file {path}; `sampan sched new NAME` writes one")
+    return f"{Path(path).absolute()}:{name}"
 
 
 def _store(url: str) -> str:

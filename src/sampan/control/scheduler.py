@@ -130,13 +130,14 @@ class PodScheduler:
         seen = self._cluster.known.get(pod.key)
         if seen is None or seen.node:
             return None
-        if seen.claims:
+        fault = seen.fault
+        if seen.claims and not fault:
             wanted = self._cluster.volumes.wanted(pod.shape, seen.claims)
-            if wanted.fault:
-                self._reports.unfit(pod, texts.fault(len(self._cluster.snapshot.nodes), wanted.fault))
-                self._later(pod)
-                return None
-            pod = msgspec.structs.replace(pod, shape=wanted.shape)
+            fault, pod = wanted.fault, msgspec.structs.replace(pod, shape=wanted.shape)
+        if fault:
+            self._reports.unfit(pod, texts.fault(len(self._cluster.snapshot.nodes), fault))
+            self._later(pod)
+            return None
         if seen.nominated and self._room.making(pod, seen.nominated):
             return msgspec.structs.replace(pod, may_preempt=False)
         return pod

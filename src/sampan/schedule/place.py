@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sampan.schedule import batch
+from sampan.schedule.plugin import PluginFailed
 from sampan.schedule.pod import Gang, Pod
 from sampan.schedule.preemption import Eviction, Preemption
 from sampan.schedule.profile import DEFAULT, Profile
@@ -27,7 +28,10 @@ _AT_ONCE = 4096
 
 
 class Outcome(NamedTuple):
-    """`placements`: node by pod; `evictions` come before the placement they are for; `reasons`: of those not placed."""
+    """`placements`: node by pod; `evictions` come before the placement they are for; `reasons`: of those not placed.
+
+    A pod that a plugin failed on is not placed.
+    """
 
     placements: dict[str, str]
     evictions: list[Eviction]
@@ -81,17 +85,21 @@ class Scheduler:
         if pods[0].shape.gates:
             outcome.reasons.update((pod.key, _gated(pod.shape)) for pod in pods)
             return
-        standing = self.standing(pods[0].shape)
         start, end = 0, len(pods)
-        while start < end:
-            if end - start > 1:
-                standing.refresh()
-                if standing.foreseen:
-                    start = self._batch(standing, pods, start, outcome)
-                    if start == end:
-                        return
-            self._one(standing, pods[start], outcome)
-            start += 1
+        try:
+            standing = self.standing(pods[0].shape)
+            while start < end:
+                if end - start > 1:
+                    standing.refresh()
+                    if standing.foreseen:
+                        start = self._batch(standing, pods, start, outcome)
+                        if start == end:
+                            return
+                self._one(standing, pods[start], outcome)
+                start += 1
+        except PluginFailed as error:
+            refused = Refusal(len(self.snapshot.nodes), note=str(error))
+            outcome.reasons.update((pod.key, refused) for pod in pods[start:])
 
     def _batch(self, standing: Standing, pods: Sequence[Pod], start: int, outcome: Outcome) -> int:
         """Place from `start` on what can be placed at once; returns the first that was not."""

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Protocol, runtime_checkable
 
+from sampan.base.errors import InvalidArgument
 from sampan.schedule.arrays import Floats, Mask, Rows
 from sampan.schedule.ask import Ask
 from sampan.schedule.snapshot import Snapshot
@@ -21,6 +22,10 @@ from sampan.schedule.view import Nodes
 
 GRAIN = float(1 << 20)
 """Grains in a point."""
+
+
+class PluginFailed(InvalidArgument):
+    """A plugin that is not ours gave no answer, or none that can be used; the text says whose, where and why."""
 
 
 class Reach(IntEnum):

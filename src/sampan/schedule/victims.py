@@ -146,17 +146,17 @@ def _by_trial(snapshot: Snapshot, standing: Standing, row: int, order: Sequence[
     """Choose by taking the pods off the snapshot and putting them back; it is as it was when this returns."""
     position = snapshot.touches.position
     lifted = [snapshot.lift(pod.key) for pod, _ in order]
-    gone = []
-    if standing.fits(row):
+    gone: list[Pod] = []
+    try:
+        if standing.fits(row):
+            for one in lifted:
+                snapshot.put_back(one)
+                if not standing.fits(row):
+                    snapshot.lift(one.pod.key)
+                    gone.append(one.pod)
+    finally:
         for one in lifted:
-            snapshot.put_back(one)
-            if not standing.fits(row):
-                snapshot.lift(one.pod.key)
-                gone.append(one)
-        for one in gone:
-            snapshot.put_back(one)
-    else:
-        for one in lifted:
-            snapshot.put_back(one)
-    snapshot.touches.rewind(position)
-    return [one.pod for one in gone]
+            if one.pod.key not in snapshot.pods:
+                snapshot.put_back(one)
+        snapshot.touches.rewind(position)
+    return gone

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from sampan.control.scheduling import interference
 from sampan.kube import object as objects
 from sampan.kube import quota, rfc3339
 from sampan.kube.object import Object
@@ -18,6 +19,7 @@ from sampan.kube.reading import items, mapping, number, text, words
 from sampan.kube.selector import Requirement, SelectorError, of_object
 from sampan.schedule.pod import Pod
 from sampan.schedule.shape import (
+    AtMost,
     HostPort,
     NodeTerm,
     PodTerm,
@@ -37,7 +39,7 @@ _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False):
-    """A pod as the scheduler remembers it. `claims`: names of the volume claims it uses."""
+    """A pod as the scheduler remembers it. `claims`: names of the volume claims it uses. `fault`: why it can run nowhere."""
 
     pod: Pod
     uid: str
@@ -46,6 +48,7 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
     ours: bool = True
     deleting: bool = False
     claims: tuple[str, ...] = ()
+    fault: str = ""
 
 
 class Shapes:
@@ -66,10 +69,11 @@ def seen(obj: Object, share: Callable[[Shape], Shape] = lambda shape: shape) -> 
         return None
     spec = mapping(obj, "spec")
     namespace, name = objects.namespace(obj), objects.name(obj)
+    limits, fault = interference.read(objects.annotations(obj).get(interference.ANNOTATION, ""), namespace)
     started = text(obj, "status", "startTime") or text(obj, "metadata", "creationTimestamp")
     pod = Pod(
         key=f"{namespace}/{name}",
-        shape=share(shape(obj)),
+        shape=share(shape(obj, limits)),
         priority=number(spec, "priority"),
         started_s=_time(started),
         may_preempt=text(spec, "preemptionPolicy") != "Never",
@@ -82,10 +86,11 @@ def seen(obj: Object, share: Callable[[Shape], Shape] = lambda shape: shape) -> 
         ours=text(spec, "schedulerName", missing=SCHEDULER) == SCHEDULER,
         deleting=objects.deleting(obj),
         claims=tuple(sorted(claims(obj))),
+        fault=fault,
     )
 
 
-def shape(obj: Object) -> Shape:
+def shape(obj: Object, at_most: tuple[AtMost, ...] = ()) -> Shape:
     """Return what a pod asks for, without its volumes."""
     spec = mapping(obj, "spec")
     labels = objects.labels(obj)
@@ -106,6 +111,7 @@ def shape(obj: Object) -> Shape:
         affinity=together.required(),
         anti_affinity=apart.required(),
         preferred_pods=(*together.preferred(1), *apart.preferred(-1)),
+        at_most=at_most,
         spread=tuple(_spread(item, labels) for item in items(spec, "topologySpreadConstraints")),
         ports=tuple(
             HostPort(port["hostPort"], text(port, "protocol", missing="TCP"), text(port, "hostIP", missing="0.0.0.0"))

@@ -12,8 +12,10 @@ import numpy as np
 
 from sampan.schedule.arrays import Rows
 from sampan.schedule.node import NO_EXECUTE, NO_SCHEDULE, Node
+from sampan.schedule.plugin import PluginFailed
 from sampan.schedule.plugins import (
     inter_pod_affinity,
+    interference,
     node_affinity,
     node_name,
     node_ports,
@@ -49,12 +51,18 @@ def unfit(standing: Standing, pod: Pod, refused: Refusal, *, held: bool = False)
     told = refused.message()
     if refused.note or not refused.nodes:
         return told
-    return f"{told} preemption: {_preemption(standing, pod, held=held)}{_hint(standing)}"
+    try:
+        return f"{told} preemption: {_preemption(standing, pod, held=held)}{_hint(standing)}"
+    except PluginFailed as error:
+        return f"{told} {error}"
 
 
 def crowded(standing: Standing) -> str:
     """Return why an ask fits nowhere on the snapshot as it is now, while room is made for it."""
-    return f"{refusal(Nodes(standing.snapshot, standing.ask), standing.filters).message()}{_hint(standing)}"
+    try:
+        return f"{refusal(Nodes(standing.snapshot, standing.ask), standing.filters).message()}{_hint(standing)}"
+    except PluginFailed as error:
+        return str(error)
 
 
 def _preemption(standing: Standing, pod: Pod, *, held: bool) -> str:
@@ -79,6 +87,8 @@ _WISHES = {
     inter_pod_affinity.AFFINITY: "run what the pod's affinity asks for in its domain",
     inter_pod_affinity.ANTI_AFFINITY: "move what the pod's anti-affinity keeps away from",
     inter_pod_affinity.EXISTING: "move the pods whose anti-affinity keeps it away",
+    interference.OWN: "move pods that the pod allows no more of beside it",
+    interference.EXISTING: "move the pods that allow no more such pods beside them",
     volumes.ELSEWHERE: "claim a volume that can be reached from it",
     volumes.TOO_MANY: "attach fewer volumes to it",
     volumes.IN_USE: "end the pod that uses the claim",
