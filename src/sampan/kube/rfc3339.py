@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def render(seconds: int) -> str:
@@ -16,6 +17,7 @@ def render_micro(microseconds: int) -> str:
     return f"{_moment(seconds)}.{micro:06}Z"
 
 
+@lru_cache(64)
 def _moment(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
 

@@ -36,17 +36,20 @@ class Bindings:
 
         async def make(live: Object) -> Object:
             _require_bindable(call, live, objects.metadata(body))
-            live["spec"]["nodeName"] = body["target"]["name"]
+            meta = dict(objects.metadata(live))
             if annotations := objects.annotations(body):
-                objects.metadata(live).setdefault("annotations", {}).update(annotations)
-            conditions = live.setdefault("status", {}).setdefault("conditions", [])
-            conditions[:] = [item for item in conditions if item.get("type") != "PodScheduled"]
-            conditions.append(
-                {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
-            )
-            return live
+                meta["annotations"] = {**objects.annotations(live), **annotations}
+            state = live.get("status") or {}
+            others = [item for item in state.get("conditions") or () if item.get("type") != "PodScheduled"]
+            placed = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
+            return {
+                **live,
+                "metadata": meta,
+                "spec": {**live["spec"], "nodeName": body["target"]["name"]},
+                "status": {**state, "conditions": [*others, placed]},
+            }
 
-        await self._writes.change(call, Change(make, subresource="binding", own=False))
+        await self._writes.change(call, Change(make, subresource="binding", own=False, shares=True))
         return json(status.success(code=201), 201)
 
     async def legacy(self, call: Call, body: Object) -> Object:

@@ -46,14 +46,16 @@ Make = Callable[[Object], Awaitable[Object]]
 class Change(NamedTuple):
     """What makes the new object out of the live one, and how it is judged.
 
-    `make` gets a copy of the live object in the served version and may change and return it. `own` writes the managed
-    fields; it is left out where `make` did so (apply).
+    `make` gets a copy of the live object in the served version and may change and return it; where it `shares` it gets the
+    object that the new one is compared with, and changes nothing in place. `own` writes the managed fields; it is left
+    out where `make` did so (apply).
     """
 
     make: Make
     subresource: str = ""
     again: bool = True
     own: bool = True
+    shares: bool = False
     create: Callable[[], Awaitable[Object]] | None = None
 
 
@@ -192,7 +194,7 @@ class Writes:
 
     async def _change(self, call: Call, change: Change, item: Item) -> Changed:
         served, resource = call.served, call.served.resource
-        old, live = await self._live(served, item)
+        old, live = await self._live(served, item, 1 if change.shares else 2)
         new = await change.make(live)
         metadata.match(call, new, old)
         metadata.carry(new, old)
@@ -222,19 +224,19 @@ class Writes:
                 subresource=change.subresource,
                 api_version=served.resource.api_version,
             )
-        [new] = await served.conversion.to_storage([new]) if served.conversion else [new]
-        if not change.own and _same(new, item):
+        elif _same(new, old):
             return Changed(item)
+        [new] = await served.conversion.to_storage([new]) if served.conversion else [new]
         if metadata.finished(new):
             await self._remove(call, item)
             return Changed(item._replace(value=stored.encode(new)), gone=True)
         return Changed(await self._commit(call, item.key, new, item.mod_revision, item))
 
-    async def _live(self, served: Served, item: Item) -> tuple[Object, Object]:
-        """Return the live object twice in the served version: to compare with, and to change."""
-        both = [stored.decode(item.value, item.mod_revision) for _ in range(2)]
-        first, second = await served.conversion.from_storage(both) if served.conversion else both
-        return first, second
+    async def _live(self, served: Served, item: Item, copies: int) -> tuple[Object, Object]:
+        """Return the live object in the served version: to compare with, and to change."""
+        made = [stored.decode(item.value, item.mod_revision) for _ in range(copies)]
+        made = await served.conversion.from_storage(made) if served.conversion else made
+        return made[0], made[-1]
 
     # --- the store ----------------------------------------------------------------------------------------------------
 
@@ -303,9 +305,12 @@ def _reowned(new: Object, old: Object) -> bool:
     return given is not None and given != objects.metadata(old).get("managedFields")
 
 
-def _same(new: Object, item: Item) -> bool:
-    """Return whether an object says what is stored, in whatever order of its fields."""
-    return stored.decode(stored.encode(new), item.mod_revision) == stored.decode(item.value, item.mod_revision)
+def _same(new: Object, old: Object) -> bool:
+    """Return whether two objects say the same, in whatever order of their fields."""
+    return new == old and _sorted(new) == _sorted(old)  # to Python 1, 1.0 and true are equal
+
+
+_sorted = msgspec.json.Encoder(order="deterministic").encode
 
 
 def _copy(obj: Object) -> Object:

@@ -37,8 +37,13 @@ class Packer(Protocol):
 class Plain:
     """Compressed only."""
 
+    def __init__(self) -> None:
+        self._compressor = zstd.ZstdCompressor(
+            _LEVEL
+        )  # to make one takes longer than to compress a pod; it locks itself
+
     def pack(self, key: str, value: bytes) -> bytes:
-        return _PLAIN + zstd.compress(value, _LEVEL)
+        return _PLAIN + self._compressor.compress(value, zstd.ZstdCompressor.FLUSH_FRAME)
 
     def unpack(self, key: str, packed: bytes) -> bytes:
         if packed[:1] != _PLAIN:

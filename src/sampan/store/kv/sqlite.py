@@ -68,6 +68,7 @@ class SqliteLog:
         self._packer = packer
         self._synchronous = synchronous
         self._queue: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
+        self._gathered: list[_Batch | None] = []
         self._failed_epoch = -1
         self._writer = self._open_file()
         self._reader = self._open_reader()
@@ -143,7 +144,18 @@ class SqliteLog:
         for row in rows:
             if row.value is not None:
                 self._cache.put(row.id, row.value)
-        self._queue.put(_Batch(epoch, rows, leases, done))
+        self._send(_Batch(epoch, rows, leases, done))
+
+    def _send(self, batch: _Batch | None) -> None:
+        """Give a batch to the writer, with all others of this turn of the loop: a writer that is woken takes the interpreter."""
+        self._gathered.append(batch)
+        if len(self._gathered) == 1:
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        for batch in gathered:
+            self._queue.put(batch)
 
     async def compact(self, revision: int) -> None:
         future: asyncio.Future[None] = self._loop.create_future()
@@ -152,13 +164,13 @@ class SqliteLog:
             if not future.done():
                 future.set_exception(error) if error else future.set_result(None)
 
-        self._queue.put(_Batch(0, (), (), done, compact=revision))
+        self._send(_Batch(0, (), (), done, compact=revision))
         await future
 
     async def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self._queue.put(None)
+            self._send(None)
             await asyncio.to_thread(self._thread.join)
             self._reader.close()
 
@@ -353,7 +365,7 @@ class SqliteStore(LocalStore):
         synchronous: str = "FULL",
         packer: Packer | None = None,
         history_s: float = 300.0,
-        cache_bytes: int = 16 << 20,
+        cache_bytes: int = 64 << 20,
     ) -> None:
         """`synchronous`: OFF for what may be lost with the machine, such as events."""
         log = SqliteLog(path, synchronous=synchronous, packer=packer or Plain(), cache_bytes=cache_bytes)

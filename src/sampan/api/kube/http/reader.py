@@ -37,6 +37,7 @@ class Reader:
         "_bytes",
         "_certificate",
         "_headers",
+        "_now",
         "_parser",
         "_phase",
         "_queue",
@@ -51,7 +52,7 @@ class Reader:
         self._remote = remote
         self._parser: Any = httptools.HttpRequestParser(self)
         self._phase = _IDLE
-        self._began = _now()  # this phase
+        self._began = self._now = asyncio.get_running_loop().time()  # of this phase; of what came last
         self._bytes = self._body_bytes = 0  # of this phase; of the body itself
         self._target = b""
         self._headers: dict[str, str] = {}
@@ -66,6 +67,7 @@ class Reader:
             Refused: the rest of the connection cannot be read. What came before is in the queue.
         """
         self._bytes += len(data)
+        self._now = asyncio.get_running_loop().time()
         try:
             self._parse(data)
         except httptools.HttpParserError as error:
@@ -102,7 +104,7 @@ class Reader:
         return now - self._began > _ALLOWED_S[self._phase]
 
     def _enter(self, phase: int) -> None:
-        self._phase, self._bytes, self._began = phase, 0, _now()
+        self._phase, self._bytes, self._began = phase, 0, self._now
 
     # --- from the parser
 
@@ -147,7 +149,3 @@ class Reader:
         self._headers, self._body = {}, []
         self.expected = False
         self._enter(_IDLE)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
