@@ -70,10 +70,13 @@ from sampan.base.ids import random_uid
 from sampan.cmd import access_files, bootstrap_objects, dynamic, pki
 from sampan.cmd.advertised import advertised
 from sampan.cmd.controllers import Controllers
+from sampan.cmd.listening import bind
 from sampan.cmd.process_figures import process_figures
+from sampan.cmd.scheduler_figures import scheduler_figures
 from sampan.cmd.sealing import reseal
 from sampan.cmd.stores import open_stores
 from sampan.control.controller import Controller
+from sampan.control.scheduling.figures import Figures
 from sampan.kube import rfc3339
 from sampan.kube.resource import Resource
 from sampan.store.kv.cipher import Sealed
@@ -82,7 +85,6 @@ from sampan.store.kv.port import Store
 SERVICE_CIDR = "10.96.0.0/12"
 ENCRYPTED = ("/core/secrets/",)
 _LEASES = "/coordination.k8s.io/leases/"
-_BACKLOG = 1024
 
 _log = log.get("control")
 
@@ -187,6 +189,7 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
             RbacEscalation(roles, authorizer, records),
         ]
     )
+    figures = Figures()
     audit, observers = access_files.audit(settings.directory, clock, randomness.uid)
     server = build(
         records,
@@ -197,7 +200,7 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
         clock,
         randomness,
         observers=observers,
-        figures=[process_figures(settings.directory, clock)],
+        figures=[process_figures(settings.directory, clock), scheduler_figures(figures)],
         custom=customs.schemas,
         virtual=Reviews(authorizer, roles, authentication, tokens, nodes).virtual(),
         pages=[IssuerPages(tokens, settings.listen).page],
@@ -206,9 +209,8 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     admin = LocalClient(server.api, ourselves, "sampan")
     await bootstrap_objects.ensure(admin, _place(settings, keys), clock.now_ns() // 10**9)
     customs.start(LocalClient(server.api, ourselves, "custom-resources"))
-    own = Controllers(
-        server, served, keys, clock, quotas, kept, settings.scheduler_policy if settings.scheduler else ""
-    )
+    policy = settings.scheduler_policy if settings.scheduler else ""
+    own = Controllers(server, served, keys, clock, quotas, kept, policy, figures)
     # with files no other process can be on the store: who leads need not be asked
     controllers = [own.elected(randomness.uid())] if settings.store else own.make()
     for controller in controllers:
@@ -328,7 +330,7 @@ async def serve(settings: ControlSettings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     clock = SystemClock()
     host = settings.listen.rpartition(":")[0].strip("[]")
-    listener = _bind(settings.listen)
+    listener = bind(settings.listen, "--api-listen", instead=", or none")
     keys = pki.ensure(settings.data_root, [host] if host not in ("", "0.0.0.0", "::") else [], clock)
     plane = await compose(settings, keys, clock)
     async with _serving(plane, settings, keys, listener):
@@ -350,7 +352,7 @@ async def _serving(
         if settings.plain:
             if not settings.plain.startswith(("127.", "localhost:", "[::1]")):
                 raise InvalidArgument(f"--plain-listen {settings.plain}: without TLS only on loopback")
-            await server.listen(_bind(settings.plain))
+            await server.listen(bind(settings.plain, "--api-plain-listen"))
         host, port = listener.getsockname()[:2]
         reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         _write(settings.directory / "address", f"[{reachable}]:{port}" if ":" in reachable else f"{reachable}:{port}")
@@ -358,25 +360,6 @@ async def _serving(
     finally:
         await server.close()
         await plane.close()
-
-
-def _bind(address: str) -> socket.socket:
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal() or int(port) > 65535:
-        raise InvalidArgument(f"--api-listen {address}: write it as HOST:PORT")
-    host = host.strip("[]") or "127.0.0.1"
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, int(port)))
-    except OSError as error:
-        listener.close()
-        raise Unavailable(
-            f"cannot listen on {address}: {error.strerror}. Give another one with --api-listen HOST:PORT, or none"
-        ) from error
-    listener.listen(_BACKLOG)
-    listener.setblocking(False)
-    return listener
 
 
 @contextlib.contextmanager

@@ -33,6 +33,7 @@ from sampan.control.garbage import GarbageCollector
 from sampan.control.ip_addresses import IpAddresses, ServiceCidrs
 from sampan.control.namespaces import NamespaceEnd
 from sampan.control.quota import QuotaStatus
+from sampan.control.scheduling.figures import Figures
 from sampan.control.service_accounts import default_account, root_ca
 from sampan.control.token_secrets import TokenSecrets
 from sampan.control.ttl import TtlAfterFinished
@@ -63,9 +64,14 @@ class Controllers:
         quotas: Quotas,
         tokens: SecretTokens,
         scheduler_policy: str,
+        figures: Figures,
     ) -> None:
-        """`scheduler_policy`: by what pods are scheduled here; "" for not at all: a process of its own may do it."""
+        """`scheduler_policy`: by what pods are scheduled here; "" for not at all: a process of its own may do it.
+
+        `figures`: where the scheduler counts.
+        """
         self._scheduler_policy = scheduler_policy
+        self._figures = figures
         self._tokens = tokens
         self._server, self._served, self._keys, self._clock, self._quotas = server, served, keys, clock, quotas
         self._refresh: Sequence[Callable[[], None]] = ()
@@ -122,7 +128,7 @@ class Controllers:
             why = f"no pod is placed until the control process is started with a policy that can be used: {error}"
             _log.error(why)
             profile = scheduling_policies.refusing(why)
-        return PodScheduler(client, self._clock, socket.gethostname(), profile)
+        return PodScheduler(client, self._clock, socket.gethostname(), profile, self._figures)
 
     def _client(self, name: str) -> LocalClient:
         return LocalClient(self._server.api, account(name), name, reader=_MANAGER)

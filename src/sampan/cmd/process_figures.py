@@ -12,15 +12,14 @@ from sampan.api.kube.metrics.text import Family, Sample
 from sampan.base.clock import Clock
 
 
-def process_figures(directory: Path, clock: Clock) -> Callable[[], list[Family]]:
-    """Return what tells the figures of this process, whose store's files are in `directory`."""
+def process_figures(directory: Path | None, clock: Clock) -> Callable[[], list[Family]]:
+    """Return what tells the figures of this process, whose store's files are in `directory`; None: it has no store."""
     started_s = clock.now_ns() / 1e9 - time.clock_gettime(time.CLOCK_BOOTTIME) + _started_after_boot_s()
 
     def figures() -> list[Family]:
         pages = Path("/proc/self/statm").read_text().split()
         size = os.sysconf("SC_PAGE_SIZE")
         times = os.times()
-        files = [path.stat().st_size for path in directory.glob("*.db*")]
         return [
             _one("process_cpu_seconds_total", "counter", "CPU time, in seconds.", times.user + times.system),
             _one(
@@ -33,10 +32,15 @@ def process_figures(directory: Path, clock: Clock) -> Callable[[], list[Family]]
             _one("process_resident_memory_bytes", "gauge", "Resident memory.", int(pages[1]) * size),
             _one("process_virtual_memory_bytes", "gauge", "Virtual memory.", int(pages[0]) * size),
             _one("process_start_time_seconds", "gauge", "When it started, since the epoch.", started_s),
-            _one("apiserver_storage_size_bytes", "gauge", "Files of the store, 0 for one elsewhere.", sum(files)),
+            *(_store(directory) if directory is not None else ()),
         ]
 
     return figures
+
+
+def _store(directory: Path) -> list[Family]:
+    size = sum(path.stat().st_size for path in directory.glob("*.db*"))
+    return [_one("apiserver_storage_size_bytes", "gauge", "Files of the store, 0 for one elsewhere.", size)]
 
 
 def _one(name: str, kind: str, about: str, value: float) -> Family:

@@ -19,13 +19,14 @@ from sampan.control.scheduling.answers import Answers
 from sampan.control.scheduling.binding import Binding
 from sampan.control.scheduling.cluster import Cluster
 from sampan.control.scheduling.events import Events
+from sampan.control.scheduling.figures import ERROR, Figures
 from sampan.control.scheduling.following import Following
 from sampan.control.scheduling.reports import Reports
 from sampan.control.scheduling.room import Room
 from sampan.schedule.place import Outcome, Scheduler
 from sampan.schedule.pod import Pod
 from sampan.schedule.preemption import Eviction
-from sampan.schedule.profile import DEFAULT, Profile
+from sampan.schedule.profile import DEFAULT, FILTERS, Profile
 
 _AT_ONCE = 128
 """Pods in a turn: the loop is the API server's too, and a turn is work without a pause."""
@@ -38,12 +39,15 @@ _log = log.get("scheduler")
 
 
 class PodScheduler:
-    """`client` reads and writes; `events` may be the same one. `host` names this instance in events."""
+    """`client` reads and writes. `host` names this instance in events. `figures`: where it counts."""
 
     name = "scheduler"
 
-    def __init__(self, client: Client, clock: Clock, host: str, profile: Profile = DEFAULT) -> None:
+    def __init__(
+        self, client: Client, clock: Clock, host: str, profile: Profile = DEFAULT, figures: Figures | None = None
+    ) -> None:
         self._clock = clock
+        self._figures = figures or Figures()
         self._cluster = Cluster()
         self._following = Following(client, self._cluster)
         self._core = Scheduler(self._cluster.snapshot, profile)
@@ -51,14 +55,20 @@ class PodScheduler:
         self._events = Events(client, clock, host)
         self._reports = Reports(self._cluster, self._core, answers, self._events, clock)
         self._binding = Binding(self._cluster, answers, self._events, self._reports)
+        # a policy of others may look at other pods: a placement may help whom it refused
+        self._reports.wait_for_others = any(plugin not in FILTERS for plugin in profile.filters)
         self._room = Room(self._cluster, answers, self._events, self._binding)
         self._stirred = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._cluster.stir = self._stirred.set
         self._cluster.gone = self._gone
+        self._cluster.came = lambda key: self._figures.came(key, clock.monotonic_s())
         self._binding.freed = self._stirred.set
+        self._binding.bound = lambda key: self._figures.bound(key, clock.monotonic_s())
+        self._binding.failed = lambda key: self._figures.refused(key, clock.monotonic_s(), ERROR)
 
     async def start(self) -> None:
+        self._figures.pending = lambda: {**self._cluster.queue.counts(), "gated": len(self._cluster.gated)}
         self._events.start()
         self._reports.start()
         self._binding.start()
@@ -71,10 +81,12 @@ class PodScheduler:
             await asyncio.gather(self._task, return_exceptions=True)
         for part in (self._following, self._room, self._binding, self._reports, self._events):
             await part.close()
+        self._figures.rest()
 
     def _gone(self, key: str) -> None:
         self._reports.forget(key)
         self._room.gone(key)
+        self._figures.gone(key)
 
     async def _run(self) -> None:
         await self._following.start()
@@ -110,6 +122,7 @@ class PodScheduler:
             _log.exception("a turn of %d pods failed by a defect of ours", len(pods))
             self._cluster.recount()
             if len(pods) == 1:
+                self._figures.refused(pods[0].key, self._clock.monotonic_s(), ERROR)
                 self._later(pods[0])
                 return
             for pod in pods:
@@ -117,6 +130,9 @@ class PodScheduler:
                     self._try([pod])
 
     def _turn(self, pods: Sequence[Pod]) -> None:
+        began_s = self._clock.monotonic_s()
+        for pod in pods:
+            self._figures.began(pod.key, began_s)
         ready = [pod for pod in map(self._complete, pods) if pod is not None]
         outcome = self._core.place(ready)
         evictions: dict[str, list[Eviction]] = {}
@@ -135,6 +151,7 @@ class PodScheduler:
             wanted = self._cluster.volumes.wanted(pod.shape, seen.claims)
             fault, pod = wanted.fault, msgspec.structs.replace(pod, shape=wanted.shape)
         if fault:
+            self._figures.refused(pod.key, self._clock.monotonic_s())
             self._reports.unfit(pod, texts.fault(len(self._cluster.snapshot.nodes), fault))
             self._later(pod)
             return None
@@ -147,6 +164,8 @@ class PodScheduler:
         node = outcome.placements.get(pod.key)
         victims = evictions.get(pod.key, ())
         if node is not None and victims:
+            self._figures.refused(pod.key, self._clock.monotonic_s())
+            self._figures.preempted(len(victims))
             self._cluster.assumed[pod.key] = node
             self._reports.making_room(pod, node, [one.pod for one in victims])
             self._room.make(pod, node, victims)
@@ -156,6 +175,9 @@ class PodScheduler:
             if self._reports.wait_for_others:
                 self._cluster.moved = True
         elif (refusal := outcome.reasons.get(pod.key)) is not None:
+            self._figures.refused(pod.key, self._clock.monotonic_s())
+            if not refusal.note:
+                self._figures.preempted(0)
             self._reports.refuse(pod, refusal)
             self._later(pod)
         else:

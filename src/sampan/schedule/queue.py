@@ -27,6 +27,12 @@ class Queue:
     def __len__(self) -> int:
         return len(self._known)
 
+    def counts(self) -> dict[str, int]:
+        """Return how many pods wait for their turn, for the end of their back-off, and for something to happen."""
+        backoff = sum(self._known.get(pod.key) == number for _, number, pod in self._resting)
+        parked = len(self._parked)
+        return {"active": len(self._known) - backoff - parked, "backoff": backoff, "unschedulable": parked}
+
     def add(self, pod: Pod) -> None:
         """Give a pod a turn; in place of what was known of it."""
         self._parked.pop(pod.key, None)

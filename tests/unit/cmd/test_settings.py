@@ -64,6 +64,23 @@ def test_a_store_that_is_no_address_is_refused_at_once():
         load(["--store", "10.0.0.1:2379"])
 
 
+def test_how_pods_are_scheduled_reaches_the_control_process(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "boats.py").write_text("")
+    config = tmp_path / "sampan.toml"
+    config.write_text('scheduler-policy = "packing"\n')
+    assert load([]).scheduler_policy == "default"
+    assert load(["--config", str(config)]).scheduler_policy == "packing"
+    settings = load(["--config", str(config), "--scheduler-policy", "boats.py:Even"])
+    assert settings.scheduler_policy == f"{tmp_path}/boats.py:Even"
+    child = ControlChild(tmp_path, "127.0.0.1:6443", "info", scheduler_policy=settings.scheduler_policy)
+    assert child._argv[-2:] == ["--scheduler-policy", f"{tmp_path}/boats.py:Even"]
+    with pytest.raises(InvalidArgument, match=r"Write it as FILE\.py:CLASS"):
+        load(["--scheduler-policy", "boats.py"])
+    with pytest.raises(InvalidArgument, match=r"there is no file other\.py; `sampan sched new NAME` writes one"):
+        load(["--scheduler-policy", "other.py:Even"])
+
+
 def test_folders_of_policies_reach_the_control_process(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = load(["--policies", "mine", "--policies", "/srv/theirs"])

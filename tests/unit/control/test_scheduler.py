@@ -17,10 +17,12 @@ from sampan.client.port import Ref
 from sampan.control.controller import NAMESPACES, PODS
 from sampan.control.scheduler import PodScheduler
 from sampan.control.scheduling.events import EVENTS
+from sampan.control.scheduling.figures import Figures
 from sampan.control.scheduling.following import NODES
 from sampan.kube.status import ApiError
 from sampan.schedule.ask import Ask
 from sampan.schedule.plugin import Reach
+from sampan.schedule.policy import profile_of
 from sampan.schedule.profile import DEFAULT, FILTERS, Profile
 from sampan.schedule.snapshot import Snapshot
 from sampan.sim.hollow import HollowNodes, Wish
@@ -142,6 +144,113 @@ async def test_a_pod_that_a_defect_is_about_holds_up_no_others(api):
             assert await placed(api) == {"first": "n-0", "bad": "", "last": "n-0"}
         finally:
             await running.close()
+
+
+class Picky:
+    """A policy that fails on pods of the label `bad`, and wants others beside a database where they ask for it."""
+
+    def filter(self, pod, nodes):
+        if "bad" in pod.labels:
+            raise ValueError("not this one")
+        return nodes.pods({"app": "db"}) > 0 if "near" in pod.labels else nodes.free("cpu") >= 0
+
+
+def labelled(name: str, **labels: str) -> dict:
+    made = pod(name)
+    made["metadata"]["labels"] = labels
+    return made
+
+
+async def test_a_pod_that_a_policy_fails_on_is_told_and_waits(api):
+    figures = Figures()
+    await client(api).create(PODS, labelled("bad", bad="yes"))
+    await client(api).create(PODS, labelled("near", near="db"))
+    async with nodes(api, 2):
+        running = PodScheduler(client(api, "one"), SystemClock(), "here", profile_of(Picky()), figures)
+        await running.start()
+        try:
+            await until(lambda: _count(api, "FailedScheduling", 2))
+            told = {event["regarding"]["name"]: event["note"] for event in await events(api, "FailedScheduling")}
+            assert told["bad"].startswith("policy Picky: filter failed (test_scheduler.py:")
+            assert told["bad"].endswith("ValueError: not this one")
+            assert told["near"].startswith("0/2 nodes are available: 2 node(s) were refused by policy Picky.")
+            await client(api).create(PODS, labelled("db", app="db"))
+            await until(lambda: _bound(api, "db", "near"))  # a placement helps whom a policy refused
+            found = await placed(api)
+            assert found["near"] == found["db"]
+            assert not found["bad"]
+        finally:
+            await running.close()
+    assert figures.attempts["scheduled"] == 2
+    assert figures.attempts["unschedulable"] >= 2
+    assert figures.attempts["error"] == 0
+
+
+async def _bound(api: Api, *names: str) -> bool:
+    found = await placed(api)
+    return all(found[name] for name in names)
+
+
+async def test_what_it_does_is_counted(api):
+    figures = Figures()
+    one = client(api, "one")
+    one.refuse = {"binding p0": ApiError(500, "InternalError", "not now")}
+    async with nodes(api, 1):
+        running = PodScheduler(one, SystemClock(), "here", DEFAULT, figures)
+        await running.start()
+        try:
+            for number in range(3):
+                await client(api).create(PODS, pod(f"p{number}", "1", priority=1))
+            await until(lambda: _all(api))
+            await client(api).create(PODS, pod("gated", schedulingGates=[{"name": "example.com/wait"}]))
+            await client(api).create(PODS, pod("big", "5"))
+            await until(lambda: _failed(api, "big"))
+            assert figures.pending() == {"active": 0, "backoff": 0, "unschedulable": 1, "gated": 1}
+            await client(api).create(PODS, pod("vip", "3", priority=5))
+            await until(lambda: _bound(api, "vip"))
+        finally:
+            await running.close()
+    assert figures.attempts == {"scheduled": 4, "unschedulable": figures.attempts["unschedulable"], "error": 1}
+    assert figures.attempts["unschedulable"] >= 2
+    assert sum(figures.attempt_s["scheduled"].counts) == 3  # vip waited for its victims to end
+    assert 0 < figures.attempt_s["scheduled"].sum < 60
+    assert {tries: sum(times.counts) for tries, times in figures.sli_s.items()} == {"1": 3, "2": 1}
+    assert figures.sli_s["2"].sum > 1.0  # p0 rested a second
+    assert (figures.victims.sum, sum(figures.victims.counts)) == (2, 1)
+    assert figures.preemptions >= 2
+    assert figures.pending() == {}
+
+
+async def test_with_a_pod_at_most_so_many(api):
+    async with nodes(api, 2), scheduling(client(api, "one")):
+        for number in range(2):
+            calm = labelled(f"calm{number}", app="calm")
+            calm["metadata"]["annotations"] = {"sampan.dev/at-most": "1 of app=noisy; 0 of app=calm"}
+            await client(api).create(PODS, calm)
+        await until(lambda: _all(api))
+        assert sorted((await placed(api)).values()) == ["n-0", "n-1"]
+        for number in range(3):
+            await client(api).create(PODS, labelled(f"noisy{number}", app="noisy"))
+        await until(lambda: _count(api, "Scheduled", 4))
+        await until(lambda: _count(api, "FailedScheduling", 1))
+        [event] = await events(api, "FailedScheduling")
+        assert event["note"] == (
+            "0/2 nodes are available: 2 node(s) had pods that allow no more such pods beside them. "
+            "preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod. "
+            "The smallest change that would fit: on n-0, move the pods that allow no more such pods beside them."
+        )
+        calm = labelled("calm2", app="calm")
+        calm["metadata"]["annotations"] = {"sampan.dev/at-most": "0 of app in (noisy, calm)"}
+        await client(api).create(PODS, calm)
+        await until(lambda: _failed(api, "calm2"))
+        told = [event["note"] for event in await events(api, "FailedScheduling")]
+        assert any("2 node(s) had more pods than the pod allows beside it." in note for note in told)
+        odd = labelled("odd")
+        odd["metadata"]["annotations"] = {"sampan.dev/at-most": "two of app=noisy"}
+        await client(api).create(PODS, odd)
+        await until(lambda: _failed(api, "odd"))
+        told = [event["note"] for event in await events(api, "FailedScheduling")]
+        assert any('"two of app=noisy": write it as "2 of app=noisy"' in note for note in told)
 
 
 async def test_a_node_that_goes_takes_no_pods(api):

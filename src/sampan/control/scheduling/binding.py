@@ -24,7 +24,7 @@ _log = log.get("scheduler")
 
 
 class Binding:
-    """`freed` is called when a binding has ended, well or not."""
+    """`freed` is called when a binding has ended, well or not; `bound` with the key of a pod that has its node, `failed` else."""
 
     def __init__(self, cluster: Cluster, answers: Answers, events: Events, reports: Reports) -> None:
         self._cluster = cluster
@@ -36,6 +36,8 @@ class Binding:
         self._busy = 0
         self._tasks: list[asyncio.Task[None]] = []
         self.freed: Callable[[], None] = lambda: None
+        self.bound: Callable[[str], None] = lambda _: None
+        self.failed: Callable[[str], None] = lambda _: None
 
     @property
     def under_way(self) -> int:
@@ -68,6 +70,7 @@ class Binding:
                 self._failed(pod, node, error)
             except Exception:
                 _log.exception("binding %s failed by a defect of ours", pod.key)
+                self.failed(pod.key)
                 self._again(pod)
             finally:
                 self._busy -= 1
@@ -88,6 +91,7 @@ class Binding:
                 self._again(pod)
                 return
         await self._answers.bind(pod.key, seen.uid, node)
+        self.bound(pod.key)
         self._reports.forget(pod.key)
         cluster.queue.discard(pod.key)
         note = f"Successfully assigned {pod.key} to {node}"
@@ -102,6 +106,7 @@ class Binding:
         return all(snapshot.resources.free[number][row] >= 0 for number, _ in snapshot.ask(pod.shape).demand)
 
     def _failed(self, pod: Pod, node: str, error: SampanError) -> None:
+        self.failed(pod.key)
         if not (isinstance(error, ApiError) and error.code == 404):
             self._reports.unfit(pod, f'binding rejected: running Bind plugin "DefaultBinder": {error}')
         self._again(pod)

@@ -33,6 +33,10 @@ class Cluster:
         self.stir: Callable[[], None] = _nothing
         self.gone: Callable[[str], None] = _ignored
         """Called with the key of a pod that takes nothing any more."""
+        self.came: Callable[[str], None] = _ignored
+        """Called with the key of a pod that waits for a node."""
+        self.gated: set[str] = set()
+        """Pods that wait for their gates."""
         self._nodes: dict[str, Node] = {}
         self._limits: dict[str, Amounts] = {}
         self._budgets: dict[tuple[str, str], Budget] = {}
@@ -50,6 +54,10 @@ class Cluster:
         self.known[key] = new
         for name in new.claims:
             self._claimants.setdefault((new.pod.shape.namespace, name), set()).add(key)
+        if new.pod.shape.gates and not new.node:
+            self.gated.add(key)
+        else:
+            self.gated.discard(key)
         if new.node:
             self._placed(new)
         elif key in self.assumed:
@@ -58,6 +66,7 @@ class Cluster:
             self.queue.discard(key)
         elif old is None or old.uid != new.uid or old.pod != new.pod:
             self.queue.add(new.pod)
+            self.came(key)
             self.stir()
 
     def _placed(self, seen: Seen) -> None:
@@ -74,6 +83,7 @@ class Cluster:
     def _end(self, seen: Seen) -> None:
         key = seen.pod.key
         self.known.pop(key, None)
+        self.gated.discard(key)
         self.queue.discard(key)
         self.assumed.pop(key, None)
         for name in seen.claims:

@@ -5,15 +5,15 @@ Spec: Kubernetes Metrics Reference, apiserver_request_total, apiserver_request_d
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable
 from typing import NamedTuple
 
 from sampan.api.kube.access import Attempt
 from sampan.api.kube.api import Served
-from sampan.api.kube.metrics.text import Family, Labels, Sample
+from sampan.api.kube.metrics.text import Family, Labels, Sample, histogram
 from sampan.api.kube.patches import APPLY_YAML
 from sampan.api.kube.served import Registry
+from sampan.base.histogram import Histogram
 
 BUCKETS_S = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60)
 _VERBS = {
@@ -50,18 +50,6 @@ class Route(NamedTuple):
         return tuple(sorted(shown))
 
 
-class _Times:
-    """How many answers took how long."""
-
-    def __init__(self) -> None:
-        self.buckets = [0] * (len(BUCKETS_S) + 1)
-        self.sum_s = 0.0
-
-    def add(self, seconds: float) -> None:
-        self.buckets[bisect_left(BUCKETS_S, seconds)] += 1
-        self.sum_s += seconds
-
-
 class RequestFigures:
     """Give it to the API as an observer."""
 
@@ -70,7 +58,7 @@ class RequestFigures:
         self._registry = registry
         self._running = running
         self._totals: dict[tuple[Route, int], int] = {}
-        self._times: dict[Route, _Times] = {}
+        self._times: dict[Route, Histogram] = {}
 
     def __call__(self, served: Served) -> None:
         """Count an answer. A watch is counted when it begins, and takes no time."""
@@ -80,7 +68,7 @@ class RequestFigures:
         if served.response.stream is None:
             times = self._times.get(route)
             if times is None:
-                times = self._times[route] = _Times()
+                times = self._times[route] = Histogram(BUCKETS_S)
             times.add(served.seconds)
 
     def _route(self, served: Served) -> Route:
@@ -112,7 +100,7 @@ class RequestFigures:
                 "apiserver_request_duration_seconds",
                 "histogram",
                 "How long answers took, without watches, by verb and resource.",
-                [sample for route, times in sorted(self._times.items()) for sample in _histogram(route, times)],
+                [sample for route, times in sorted(self._times.items()) for sample in histogram(route.labels, times)],
             ),
             Family("apiserver_current_inflight_requests", "gauge", "Requests that are being answered.", running),
         ]
@@ -122,11 +110,3 @@ def _scope(attempt: Attempt) -> str:
     if attempt.name or attempt.verb == "create":
         return "resource"
     return "namespace" if attempt.namespace else "cluster"
-
-
-def _histogram(route: Route, times: _Times) -> list[Sample]:
-    labels, samples, total = route.labels, [], 0
-    for limit, count in zip((*map(str, BUCKETS_S), "+Inf"), times.buckets, strict=True):
-        total += count
-        samples.append(Sample((*labels, ("le", limit)), total, "_bucket"))
-    return [*samples, Sample(labels, times.sum_s, "_sum"), Sample(labels, total, "_count")]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from sampan.base.histogram import Histogram
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Labels = tuple[tuple[str, str], ...]
 
@@ -24,6 +26,15 @@ class Family(NamedTuple):
     kind: str
     help: str
     samples: list[Sample]
+
+
+def histogram(labels: Labels, values: Histogram) -> list[Sample]:
+    """Return a histogram's samples."""
+    samples, total = [], 0
+    for limit, count in zip((*map(str, values.limits), "+Inf"), values.counts, strict=True):
+        total += count
+        samples.append(Sample((*labels, ("le", limit)), total, "_bucket"))
+    return [*samples, Sample(labels, values.sum, "_sum"), Sample(labels, total, "_count")]
 
 
 def render(families: Iterable[Family]) -> str:
