@@ -25,6 +25,7 @@ from sampan.kube.reading import flag, number
 from sampan.schedule.profile import DEFAULT, Profile
 
 _PRIORITIES = Ref("scheduling.k8s.io", "v1", "priorityclasses", namespaced=False)
+_RUNTIMES = Ref("node.k8s.io", "v1", "runtimeclasses", namespaced=False)
 _COLUMNS = (("POD", "pod"), ("NODE", "node"), ("EVICTS", "evicts"))
 
 
@@ -79,13 +80,14 @@ def _documents(path: str) -> list[object]:
 async def _whatif(place: kubeconfig.Place, documents: list[object], namespace: str, profile: Profile) -> list[Verdict]:
     client, cluster = HttpClient(place, "sampan"), Cluster()
     try:
-        classes = (await client.list(_PRIORITIES)).items
+        priority_classes = (await client.list(_PRIORITIES)).items
+        runtimes = {objects.name(one): one for one in (await client.list(_RUNTIMES)).items}
         await read_once(client, cluster)
     finally:
         await client.close()
-    priorities = {objects.name(one): number(one, "value") for one in classes}
-    priorities[""] = next((number(one, "value") for one in classes if flag(one, "globalDefault")), 0)
-    return judged(cluster, manifest.read(documents, namespace, priorities), profile)
+    priorities = {objects.name(one): number(one, "value") for one in priority_classes}
+    priorities[""] = next((number(one, "value") for one in priority_classes if flag(one, "globalDefault")), 0)
+    return judged(cluster, manifest.read(documents, namespace, manifest.Classes(priorities, runtimes)), profile)
 
 
 def judged(cluster: Cluster, wanted: manifest.Wanted, profile: Profile = DEFAULT) -> list[Verdict]:

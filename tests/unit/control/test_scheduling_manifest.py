@@ -10,8 +10,8 @@ from sampan.control.scheduling.pods import Seen
 from sampan.schedule.shape import HostPort
 
 
-def read(*documents: dict, **priorities: int) -> list[Seen]:
-    return manifest.read(documents, "n", {"": 0, **priorities}).pods
+def read(*documents: dict, runtimes: dict[str, dict] | None = None, **priorities: int) -> list[Seen]:
+    return manifest.read(documents, "n", manifest.Classes({"": 0, **priorities}, runtimes or {})).pods
 
 
 def pod(container: dict, **spec) -> dict:
@@ -28,6 +28,23 @@ def test_limits_are_requests_where_none_are_named():
 def test_ports_of_a_pod_on_the_hosts_network_are_the_hosts():
     [found] = read(pod({"ports": [{"containerPort": 80}]}, hostNetwork=True))
     assert found.pod.shape.ports == (HostPort(80),)
+
+
+def test_a_runtime_class_gives_overhead_and_nodes():
+    vm = {
+        "handler": "kata",
+        "overhead": {"podFixed": {"cpu": "250m", "devices.kubevirt.io/kvm": "1"}},
+        "scheduling": {"nodeSelector": {"vm": "yes"}, "tolerations": [{"key": "vm", "operator": "Exists"}]},
+    }
+    wish = pod({"resources": {"requests": {"cpu": "1"}}}, runtimeClassName="vm", nodeSelector={"disk": "ssd"})
+    [found] = read(wish, runtimes={"vm": vm})
+    assert found.pod.shape.requests == (("cpu", 1250), ("devices.kubevirt.io/kvm", 1))
+    assert found.pod.shape.node_selector == (("disk", "ssd"), ("vm", "yes"))
+    assert [one.key for one in found.pod.shape.tolerations] == ["vm"]
+    with pytest.raises(InvalidArgument, match='RuntimeClass "vm" not found'):
+        read(wish)
+    with pytest.raises(InvalidArgument, match=r"pod p: conflict: .*nodeSelector\[disk\] = hdd"):
+        read(wish, runtimes={"vm": {"handler": "kata", "scheduling": {"nodeSelector": {"disk": "hdd"}}}})
 
 
 def test_a_template_makes_as_many_as_it_says():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -11,6 +12,7 @@ from sampan.base.errors import InvalidArgument
 from sampan.control.scheduling import nodes, pods
 from sampan.control.scheduling.pods import Seen
 from sampan.kube import object as objects
+from sampan.kube import runtime_class
 from sampan.kube.kinds import podspec
 from sampan.kube.object import Object
 from sampan.kube.reading import items, mapping, number, text
@@ -32,11 +34,18 @@ class Wanted(msgspec.Struct):
     nodes: list[Node]
 
 
-def read(documents: Iterable[object], namespace: str, priorities: Mapping[str, int]) -> Wanted:
-    """Return what the documents of a manifest want. `priorities`: of the priority classes; "" is the default one's.
+class Classes(NamedTuple):
+    """What pods name in the cluster: `priorities` by priority class, "" is the default one's; runtime classes by name."""
+
+    priorities: Mapping[str, int]
+    runtimes: Mapping[str, Object]
+
+
+def read(documents: Iterable[object], namespace: str, classes: Classes) -> Wanted:
+    """Return what the documents of a manifest want.
 
     Raises:
-        InvalidArgument: a kind that is neither pods nor nodes.
+        InvalidArgument: a kind that is neither pods nor nodes, a class that is not there or does not go with its pod.
     """
     wanted = Wanted([], [])
     for obj in _objects(documents):
@@ -44,9 +53,9 @@ def read(documents: Iterable[object], namespace: str, priorities: Mapping[str, i
         if kind == "Node":
             wanted.nodes.append(nodes.node(obj))
         elif kind == "Pod":
-            wanted.pods.append(_pod(obj, namespace, priorities))
+            wanted.pods.append(_pod(obj, namespace, classes))
         elif kind in _TEMPLATED:
-            wanted.pods += [_pod(pod, namespace, priorities) for pod in _of_template(obj, *_TEMPLATED[kind])]
+            wanted.pods += [_pod(pod, namespace, classes) for pod in _of_template(obj, *_TEMPLATED[kind])]
         elif kind == "DaemonSet":
             raise InvalidArgument(_DAEMON_SET)
         else:
@@ -79,7 +88,7 @@ def _of_template(obj: Object, count: str) -> Iterator[Object]:
         yield {**template, "kind": "Pod", "metadata": meta}
 
 
-def _pod(obj: Object, namespace: str, priorities: Mapping[str, int]) -> Seen:
+def _pod(obj: Object, namespace: str, classes: Classes) -> Seen:
     obj = copy.deepcopy(obj)
     try:
         check.check(builtin.definition("io.k8s.api.core.v1.Pod"), obj)
@@ -89,9 +98,14 @@ def _pod(obj: Object, namespace: str, priorities: Mapping[str, int]) -> Seen:
     spec = obj.setdefault("spec", {})
     if not number(spec, "priority"):
         name = text(spec, "priorityClassName")
-        if name and name not in priorities:
+        if name and name not in classes.priorities:
             raise InvalidArgument(f'no PriorityClass with name "{name}" was found')
-        spec["priority"] = priorities.get(name, 0)
+        spec["priority"] = classes.priorities.get(name, 0)
+    if runtime := text(spec, "runtimeClassName"):
+        if runtime not in classes.runtimes:
+            raise InvalidArgument(f'pod rejected: RuntimeClass "{runtime}" not found')
+        if why := runtime_class.given(spec, classes.runtimes[runtime]):
+            raise InvalidArgument(f"pod {objects.name(obj)}: {why}")
     podspec.default(spec)
     found = pods.seen({**obj, "status": {}})
     if found is None:

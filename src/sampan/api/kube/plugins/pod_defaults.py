@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sampan.api.kube.admission import Attributes
 from sampan.api.kube.lookup import Lookup
-from sampan.kube import status
+from sampan.kube import runtime_class, status
 from sampan.kube.object import Object
 from sampan.kube.reading import items, mapping, text
 
@@ -68,29 +68,11 @@ class RuntimeClassAdmission:
         if found is None:
             why = f'pod rejected: RuntimeClass "{name}" not found'
             raise status.forbidden("pods", "", attributes.name, why)
-        overhead = mapping(found, "overhead", "podFixed")
-        if spec.get("overhead") and spec["overhead"] != overhead:
-            why = "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"
+        if why := runtime_class.given(spec, found):
             raise status.forbidden("pods", "", attributes.name, why)
-        if overhead:
-            spec["overhead"] = dict(overhead)
-        _place(attributes, spec, mapping(found, "scheduling"))
 
     async def validate(self, attributes: Attributes) -> None:
         pass
-
-
-def _place(attributes: Attributes, spec: Object, scheduling: Object) -> None:
-    selector = dict(mapping(spec, "nodeSelector"))
-    for key, value in mapping(scheduling, "nodeSelector").items():
-        if selector.setdefault(key, value) != value:
-            why = f"conflict: runtimeClass.scheduling.nodeSelector[{key}] = {value}; pod.spec.nodeSelector[{key}] = {selector[key]}"
-            raise status.forbidden("pods", "", attributes.name, why)
-    if selector:
-        spec["nodeSelector"] = selector
-    given = items(spec, "tolerations")
-    if fresh := [item for item in items(scheduling, "tolerations") if item not in given]:
-        spec["tolerations"] = [*given, *fresh]
 
 
 class TaintNewNodes:
