@@ -8,18 +8,10 @@ vain: those without whom there is room too are spared.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from sampan.schedule.offers.vector import Vector
-from sampan.schedule.queues.job import Job
-from sampan.schedule.queues.tree import Node, QueueTree, can_return, entitled
-
-
-class Running(NamedTuple):
-    job: Job
-    leaf: Node
-    amounts: Vector
-    started_s: float
+from sampan.schedule.queues.calendar import Running
+from sampan.schedule.queues.tree import Node, QueueTree, can_return, entitled, parting
 
 
 def victims(tree: QueueTree, running: Iterable[Running], leaf: Node, amounts: Vector) -> list[Running] | None:
@@ -51,11 +43,12 @@ def victims(tree: QueueTree, running: Iterable[Running], leaf: Node, amounts: Ve
 
 def _owes(one: Running, leaf: Node, amounts: Vector) -> bool:
     """Return whether a job's queue has what the other's queue is guaranteed: where their paths part, one lends, one lacks."""
-    for mine, theirs in zip(leaf.path, one.leaf.path, strict=False):
-        if mine is not theirs:
-            below = one.leaf.path[one.leaf.path.index(theirs) :]
-            return entitled(mine, amounts) and all(can_return(node, one.amounts) for node in below)
-    return False  # the same queue
+    parted = parting(leaf, one.leaf)
+    if parted is None:
+        return False
+    mine, theirs = parted
+    below = one.leaf.path[one.leaf.path.index(theirs) :]
+    return entitled(mine, amounts) and all(can_return(node, one.amounts) for node in below)
 
 
 def _order(tree: QueueTree, one: Running) -> tuple[float, str, int, float, str]:

@@ -133,3 +133,9 @@ def can_return(node: Node, amounts: Vector) -> bool:
         gone == 0 or has - gone >= promised
         for has, gone, promised in zip(node.used, amounts, node.guarantee, strict=True)
     )
+
+
+def parting(one: Node, other: Node) -> tuple[Node, Node] | None:
+    """Return the queues in which the paths of two leaves part; None: it is one leaf."""
+    pairs = zip(one.path, other.path, strict=False)
+    return next(((mine, theirs) for mine, theirs in pairs if mine is not theirs), None)
