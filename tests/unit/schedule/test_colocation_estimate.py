@@ -81,45 +81,90 @@ def test_old_samples_fade_and_years_do_not_overflow():
     assert found.percentile(row, 0.99)[0] == 0
 
 
+def use(cpu: list[int], memory: list[int]) -> Use:
+    return Use(*arrays(cpu, memory))
+
+
+ONE = np.array([0])
+
+
 def test_a_new_pod_counts_with_what_it_asks_for_then_with_what_it_uses():
-    policy = Policy(warm_up_s=600, safety=0.1)
-    estimator = Estimator(policy)
-    rows = estimator.rows(["a", "b"], 0)
-    asked = Use(*arrays([4000, 1000], [8 * GIB, GIB]))
-    use = Use(*arrays([500, 2000], [GIB, 2 * GIB]))
-    estimator.observe(rows, use, 0)
-    early = estimator.estimate(rows, asked, 599)
-    assert (early.cpu.tolist(), early.memory.tolist()) == ([4000, 2000], [8 * GIB, 2 * GIB])
-    late = estimator.estimate(rows, asked, 600)
-    for found, used in ((late.cpu, use.cpu), (late.memory, use.memory)):
-        assert (found >= used * 1.1 - 1).all()
-        assert (found <= np.ceil(used * 1.1 * GROWTH) + 1).all()
+    """Two pods, on a node each."""
+    policy = Policy(warm_up_s=600, cpu_safety=0.1, memory_safety=0.1)
+    estimator = Estimator(policy, 2)
+    rows, nodes = estimator.rows(["a", "b"], 0), np.array([0, 1])
+    asked, used = use([4000, 3000], [8 * GIB, 4 * GIB]), use([500, 3500], [GIB, 5 * GIB])
+    early = estimator.estimate(rows, nodes, used, asked, 599)
+    assert (early.cpu.tolist(), early.memory.tolist()) == ([4000, 3500], [8 * GIB, 5 * GIB])
+    used = use([500, 2000], [GIB, 2 * GIB])
+    for second in range(600, 3000, 60):
+        late = estimator.estimate(rows, nodes, used, asked, second)
+    assert 500 * 1.1 <= late.cpu[0] <= 500 * 1.1 * GROWTH + 1
+    assert 2000 * 1.1 <= late.cpu[1] <= 2000 * 1.1 * GROWTH + 1
+    assert GIB * 1.1 <= late.memory[0] <= GIB * 1.1 * GROWTH + 1
+    assert late.memory[1] >= 4 * GIB  # it once had 5
+
+
+def test_safety_ends_at_what_the_pods_ask_for_and_use_does_not():
+    estimator = Estimator(Policy(warm_up_s=0, cpu_safety=0.5, memory_safety=0.5), 2)
+    rows, nodes = estimator.rows(["within", "beyond"], 0), np.array([0, 1])
+    found = estimator.estimate(rows, nodes, use([1000, 1000], [GIB, GIB]), use([1200, 500], [GIB + 7, GIB // 2]), 0)
+    assert found.cpu[0] == 1200
+    assert GIB <= found.memory[0] <= GIB * GROWTH + 1
+    assert 1000 <= found.cpu[1] <= 1000 * GROWTH + 1
+    assert GIB <= found.memory[1] <= GIB * GROWTH + 1
+
+
+def test_peaks_of_pods_of_one_node_that_do_not_meet_are_not_added_up():
+    estimator = Estimator(Policy(warm_up_s=0), 1)
+    rows, nodes = estimator.rows(["day", "night"], 0), np.array([0, 0])
+    asked = use([4000, 4000], [GIB, GIB])
+    for minute in range(240):
+        cpu = [3000, 1000] if minute // 60 % 2 else [1000, 3000]
+        found = estimator.estimate(rows, nodes, use(cpu, [GIB, GIB]), asked, 60.0 * minute)
+    assert 4000 * 1.1 <= found.cpu[0] <= 4000 * 1.1 * GROWTH + 1
 
 
 def test_a_rise_counts_at_once_and_cpu_is_forgotten_before_memory():
-    estimator = Estimator(Policy(warm_up_s=0))
+    estimator = Estimator(Policy(warm_up_s=0), 1)
     rows = estimator.rows(["a"], 0)
-    asked = Use(*arrays([0], [0]))
+    asked = use([9000], [9 * GIB])
     for minute in range(600):
         peak = minute < 120
-        estimator.observe(rows, Use(*arrays([6000 if peak else 1000], [6 * GIB if peak else GIB])), minute * 60.0)
-    found = estimator.estimate(rows, asked, 36_000)
+        used = use([6000 if peak else 1000], [6 * GIB if peak else GIB])
+        found = estimator.estimate(rows, ONE, used, asked, minute * 60.0)
     assert found.cpu[0] <= 1000 * 1.1 * GROWTH + 1
     assert found.memory[0] >= 6 * GIB
-    estimator.observe(rows, Use(*arrays([9000], [9 * GIB])), 36_060)
-    assert estimator.estimate(rows, asked, 36_060).cpu[0] >= 9000
+    assert estimator.estimate(rows, ONE, use([9500], [GIB]), asked, 36_000).cpu[0] >= 9500
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9000), st.integers(0, 9000)), min_size=1, max_size=12),
+    st.integers(1, 6),
+    st.sampled_from([0.0, 120.0]),
+)
+@MANY
+def test_an_estimate_is_never_below_what_is_in_use(pods, looks, warm_up_s):
+    estimator = Estimator(Policy(warm_up_s=warm_up_s), 3)
+    rows = estimator.rows([str(number) for number in range(len(pods))], 0)
+    nodes, cpu, asked_cpu = (np.array(column) for column in zip(*pods, strict=True))
+    for look in range(looks):
+        used = use((cpu * (looks - look)).tolist(), (cpu * (look + 1) << 20).tolist())
+        found = estimator.estimate(rows, nodes, used, Use(asked_cpu, asked_cpu << 20), 60.0 * look)
+        for node in range(3):
+            assert found.cpu[node] >= used.cpu[nodes == node].sum()
+            assert found.memory[node] >= used.memory[nodes == node].sum()
 
 
 def test_a_pod_that_takes_the_row_of_another_knows_nothing_of_it():
-    estimator = Estimator(Policy(warm_up_s=0))
+    estimator = Estimator(Policy(warm_up_s=0), 1)
     row = estimator.rows(["a"], 0)
-    estimator.observe(row, Use(*arrays([9000], [GIB])), 0)
+    asked = use([9000], [9 * GIB])
+    estimator.estimate(row, ONE, use([9000], [8 * GIB]), asked, 0)
     estimator.forget("a")
     estimator.forget("a")
     assert estimator.rows(["b"], 10).tolist() == row.tolist()
-    asked = Use(*arrays([7], [8]))
-    found = estimator.estimate(row, asked, 10)
-    assert (found.cpu.tolist(), found.memory.tolist()) == ([0], [0])
+    assert estimator.estimate(row, ONE, use([0], [GIB]), asked, 10).memory[0] <= GIB * 1.05 * GROWTH + 1
     many = estimator.rows([f"p{number}" for number in range(500)], 20)
     assert len(set(many.tolist()) | {0}) == 501
 

@@ -1,7 +1,8 @@
-"""Estimates: what each pod will use, from what it used.
+"""Estimates: what latency-critical pods will use on each node, from what they used.
 
-CPU can be taken back at once, memory cannot: so CPU follows use within hours, and memory forgets over days. An estimate is
-never below what is in use now. A pod that is new counts with what it asks for.
+CPU can be taken back at once, memory cannot. So CPU is estimated of all pods of a node together, as their peaks seldom meet, and
+follows use within hours; memory is estimated of each pod, and forgets over days. An estimate is never below what is in use
+now. A pod that is new counts with what it asks for; later what is added for safety ends there.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sampan.schedule.arrays import Floats, Ints, Mask, Rows
+from sampan.schedule.arrays import Floats, Ints, Rows
 from sampan.schedule.colocation.histogram import Histograms
 from sampan.schedule.colocation.policy import Policy
 
@@ -20,58 +21,61 @@ _MEMORY_RANGE = float(1 << 20), float(1 << 43)
 
 
 class Use(NamedTuple):
-    """Millicores and bytes, [pods] each."""
+    """Millicores and bytes, [pods] or [nodes] each."""
 
     cpu: Ints
     memory: Ints
 
 
 class Estimator:
-    """Series of use by pod. Rows are stable until the pod is forgotten."""
+    """Series of CPU by node, of memory by pod. `rows` tells the row of each pod; it has it until it is forgotten."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, nodes: int) -> None:
         self._policy = policy
+        self._nodes = nodes
         self._cpu = Histograms(*_CPU_RANGE, policy.cpu_half_life_s)
+        self._cpu.reserve(nodes)
         self._memory = Histograms(*_MEMORY_RANGE, policy.memory_half_life_s)
         self._rows: dict[str, int] = {}
         self._vacant: list[int] = []
-        self._since_s: Floats = np.zeros(0)  # when each was first seen
-        self._last = Use(np.zeros(0, np.int64), np.zeros(0, np.int64))
+        self._since_s: Floats = np.zeros(0)  # when each pod was first seen
 
     def rows(self, keys: Iterable[str], now_s: float) -> Rows:
         """Return the rows of pods; those that are new begin now."""
         return np.array([self._row(key, now_s) for key in keys], np.intp)
 
     def forget(self, key: str) -> None:
-        """A pod has gone. One that is not known is nothing."""
+        """A pod has gone. One that is not known is nothing. What its node used fades by itself."""
         row = self._rows.pop(key, None)
         if row is not None:
-            self._cpu.clear(row)
             self._memory.clear(row)
-            self._last.cpu[row] = self._last.memory[row] = 0
             self._vacant.append(row)
 
-    def observe(self, rows: Rows, use: Use, now_s: float) -> None:
-        """Take in what different pods use now."""
-        self._cpu.add(rows, use.cpu.astype(np.float64), now_s)
-        self._memory.add(rows, use.memory.astype(np.float64), now_s)
-        self._last.cpu[rows] = use.cpu
-        self._last.memory[rows] = use.memory
+    def estimate(self, rows: Rows, nodes: Rows, use: Use, asked: Use, now_s: float) -> Use:
+        """Take in what different pods use now, [pods] with the node of each, and return what they will use, [nodes].
 
-    def estimate(self, rows: Rows, asked: Use, now_s: float) -> Use:
-        """Return what pods will use. Never less than they use now."""
+        Never less than they use now, added up.
+        """
         policy = self._policy
+        self._memory.add(rows, use.memory.astype(np.float64), now_s)
+        usual = self._memory.percentile(rows, policy.memory_percentile)
         new = now_s - self._since_s[rows] < policy.warm_up_s
-        cpu = self._cpu.percentile(rows, policy.cpu_percentile)
-        memory = self._memory.percentile(rows, policy.memory_percentile)
-        return Use(
-            self._of(cpu, new, asked.cpu, self._last.cpu[rows]),
-            self._of(memory, new, asked.memory, self._last.memory[rows]),
+        memory = np.where(
+            new, np.maximum(asked.memory, use.memory), _safe(usual, policy.memory_safety, asked.memory, use.memory)
         )
+        known_use, known_asked, new_cpu = (
+            self._by_node(nodes, np.where(of, cpu, 0))
+            for of, cpu in ((~new, use.cpu), (~new, asked.cpu), (new, np.maximum(asked.cpu, use.cpu)))
+        )
+        every = np.arange(self._nodes)
+        self._cpu.add(every, known_use.astype(np.float64), now_s)
+        there = (known_use > 0) | (known_asked > 0)
+        usual = np.where(there, self._cpu.percentile(every, policy.cpu_percentile), 0.0)
+        cpu = _safe(usual, policy.cpu_safety, known_asked, known_use) + new_cpu
+        return Use(cpu, self._by_node(nodes, memory))
 
-    def _of(self, percentile: Floats, new: Mask, asked: Ints, last: Ints) -> Ints:
-        usual = np.ceil(percentile * (1 + self._policy.safety)).astype(np.int64)
-        return np.maximum(np.where(new, asked, usual), last)
+    def _by_node(self, nodes: Rows, column: Ints) -> Ints:
+        return np.bincount(nodes, weights=column, minlength=self._nodes).astype(np.int64)
 
     def _row(self, key: str, now_s: float) -> int:
         row = self._rows.get(key)
@@ -83,9 +87,12 @@ class Estimator:
     def _append(self) -> int:
         row = len(self._rows)
         if row >= len(self._since_s):
-            more = max(64, len(self._since_s))
-            self._since_s = np.concatenate([self._since_s, np.zeros(more)])
-            self._last = Use(*(np.concatenate([column, np.zeros(more, np.int64)]) for column in self._last))
-            self._cpu.reserve(len(self._since_s))
+            self._since_s = np.concatenate([self._since_s, np.zeros(max(64, row))])
             self._memory.reserve(len(self._since_s))
         return row
+
+
+def _safe(usual: Floats, safety: float, asked: Ints, use: Ints) -> Ints:
+    """Return what usually is used and some more, but no more than is asked for because of that; at least what is used."""
+    found = np.maximum(usual, np.minimum(usual * (1 + safety), asked))
+    return np.maximum(np.ceil(found).astype(np.int64), use)

@@ -41,7 +41,8 @@ class Histograms:
     def add(self, rows: Rows, values: Floats, now_s: float) -> None:
         """Add one sample to each of different series, [rows]; time does not go back."""
         buckets = np.searchsorted(self._edges, values).clip(max=len(self._edges) - 1)
-        self._weights[rows, buckets] += self._weight(now_s)
+        weight = self._weight(now_s)  # before what is there is read: it may be divided
+        self._weights[rows, buckets] += weight
 
     def percentile(self, rows: Rows, share: float) -> Floats:
         """Return of each series the least edge that at least `share` of its weight is not above, [rows]; 0 where it has none."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from sampan.schedule.colocation.action import Action, Rule, Verb
-from sampan.schedule.colocation.limits import GroupLimits, PodLimits
+from sampan.schedule.colocation.limits import LEAST_MILLI, GroupLimits, PodLimits
 from sampan.schedule.colocation.policy import Policy
 from sampan.schedule.colocation.victims import BatchPod, victims
 
@@ -149,20 +149,23 @@ def _limits(pod: BatchPod, *, tight: bool) -> PodLimits:
 
 
 def _changes(seen: Seen, before: Kept, after: Kept, group: GroupLimits, target: int) -> list[Action]:
-    """Return what is different for the node's best-effort pods from now on. Without pods nothing is."""
+    """Return what the node's best-effort pods feel from now on: a ceiling above all that they ask for is none."""
     found: list[Action] = []
     if not seen.pods:
         return found
+    asked = sum(pod.cpu_milli for pod in seen.pods)
+    felt = min(before.ceiling_milli, after.ceiling_milli) < max(asked, LEAST_MILLI)
     numbers = (
         ("ceiling from", before.ceiling_milli),
         ("to", after.ceiling_milli),
-        ("millicores, others use", seen.cpu_used_milli),
-        ("of", seen.cpu_milli),
+        ("asked for", asked),
+        ("others use", seen.cpu_used_milli),
+        ("millicores of", seen.cpu_milli),
     )
-    if after.ceiling_milli < before.ceiling_milli:
+    if felt and after.ceiling_milli < before.ceiling_milli:
         verb = Verb.FREEZE if group.frozen else Verb.LOWER
         found.append(Action(verb, seen.node, Rule.USE_ROSE, numbers))
-    elif after.ceiling_milli > before.ceiling_milli:
+    elif felt and after.ceiling_milli > before.ceiling_milli:
         thaws = GroupLimits(before.ceiling_milli, ()).frozen
         found.append(Action(Verb.THAW if thaws else Verb.RAISE, seen.node, Rule.USE_FELL, (*numbers, ("goal", target))))
     if after.tight != before.tight:

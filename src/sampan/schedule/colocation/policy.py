@@ -19,12 +19,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     cpu_percentile: float = 0.95
     memory_half_life_s: float = 86_400.0
     memory_percentile: float = 0.99
-    safety: float = 0.10  # on top of a percentile, as a part of it
+    cpu_safety: float = 0.10  # on top of a percentile, as a part of it, up to what the pod asks for
+    memory_safety: float = 0.05
     warm_up_s: float = 1800.0  # so long a pod counts with what it asks for
 
     # What is reclaimed.
     cpu_margin: float = 0.10
-    memory_margin: float = 0.10
+    memory_margin: float = 0.05
     step: float = 0.02  # reclaimed capacity rises only by more than this
 
     # CPU on the node.
@@ -36,16 +37,16 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     patience_s: float = 900.0  # so long they may starve
 
     # Memory on the node.
-    memory_tight: float = 0.85  # from here on best-effort pods are held to what they asked for
-    memory_short: float = 0.95  # above it they are evicted,
-    memory_relief: float = 0.90  # until no more than this is in use
+    memory_tight: float = 0.90  # from here on best-effort pods are held to what they asked for
+    memory_short: float = 0.98  # above it they are evicted,
+    memory_relief: float = 0.95  # until no more than this is in use
 
     def __post_init__(self) -> None:
         for name in ("cpu_half_life_s", "memory_half_life_s", "raise_by"):
             self._demand(getattr(self, name) > 0, f"{name} is above 0")
         for name in ("cpu_percentile", "memory_percentile"):
             self._demand(0 < getattr(self, name) <= 1, f"{name} is above 0 and at most 1")
-        for name in ("safety", "warm_up_s", "step", "hold_s", "patience_s"):
+        for name in ("cpu_safety", "memory_safety", "warm_up_s", "step", "hold_s", "patience_s"):
             self._demand(getattr(self, name) >= 0, f"{name} is not below 0")
         for name in ("cpu_margin", "memory_margin", "cpu_headroom"):
             self._demand(0 <= getattr(self, name) < 1, f"{name} is at least 0 and below 1")
