@@ -57,7 +57,8 @@ def eventually(holds: Callable[[], Any], seconds: float = 10.0) -> Any:
 class ControlPlane:
     """One control process and its clients. `restart` keeps its data.
 
-    `store`: the address of an etcd; "" for files. `audit`: its audit policy. `scheduler`: it schedules pods, which most tests mind.
+    `store`: the address of an etcd; "" for files. `audit`: its audit policy. `scheduler`: it schedules pods, which most tests
+    mind; `scheduler_policy`: how.
     """
 
     def __init__(
@@ -68,8 +69,10 @@ class ControlPlane:
         policies: tuple[Path, ...] = (),
         audit: str = "",
         scheduler: bool = False,
+        scheduler_policy: str = "default",
     ) -> None:
         self.home = home
+        self.scheduler_policy = scheduler_policy
         self.scheduler = scheduler
         self.store = store
         self.policies = policies
@@ -89,7 +92,7 @@ class ControlPlane:
         argv = [sys.executable, "-m", "sampan.cmd.control", "--data-root", str(self.home / "data")]
         argv += ["--listen", f"127.0.0.1:{self.port}", "--plain-listen", f"127.0.0.1:{self.plain}"]
         argv += ["--store", self.store] if self.store else []
-        argv += [] if self.scheduler else ["--no-scheduler"]
+        argv += ["--scheduler-policy", self.scheduler_policy] if self.scheduler else ["--no-scheduler"]
         argv += [word for folder in self.policies for word in ("--policies", str(folder))]
         with self.log.open("ab") as log:
             env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
