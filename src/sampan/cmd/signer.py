@@ -52,9 +52,10 @@ class Signer:
             .not_valid_before(now - _BEHIND)
             .not_valid_after(min(now + dt.timedelta(seconds=seconds), authority.not_valid_after_utc))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(wanted), critical=True)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
         )
+        if uses := {_KEY_USES[usage] for usage in wanted if usage in _KEY_USES}:  # one that allows nothing is no good
+            builder = builder.add_extension(_key_usage(uses), critical=True)
         if purposes := [_PURPOSES[usage] for usage in wanted if usage in _PURPOSES]:
             builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         try:
@@ -66,8 +67,7 @@ class Signer:
         return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def _key_usage(usages: list[str]) -> x509.KeyUsage:
-    uses = {_KEY_USES[usage] for usage in usages if usage in _KEY_USES}
+def _key_usage(uses: set[str]) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature="digital_signature" in uses,
         content_commitment=False,

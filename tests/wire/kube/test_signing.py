@@ -74,11 +74,11 @@ def get(plane, home, private: bytes, pem: bytes, path: str) -> tuple[int, str]:
         return answer.status, answer.read().decode()
 
 
-@pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
-def test_what_kubectl_approves_authenticates(plane, tmp_path, kind) -> None:
+@pytest.mark.parametrize(("kind", "usages"), [("ecdsa", USAGES), ("rsa", USAGES), ("rsa", ("client auth",))])
+def test_what_kubectl_approves_authenticates(plane, tmp_path, kind, usages) -> None:
     key = rsa.generate_private_key(65537, 2048) if kind == "rsa" else None
     private, pem = asking("ann", "sailors", "cooks", key=key)
-    name = request(plane, pem)
+    name = request(plane, pem, usages=usages)
     assert plane.kubectl("get", "csr", name, "--no-headers").split()[-1] == "Pending"
     assert "approved" in plane.kubectl("certificate", "approve", name)
     made = certificate(plane, name)
