@@ -353,6 +353,24 @@ def test_services_get_addresses_and_ports(plane, namespace):
     assert headless["spec"]["clusterIPs"] == ["None"]
 
 
+def test_a_service_changes_its_type(plane, namespace):
+    """Clients send back what they have read; what the new type has not goes by itself."""
+    path, merge = f"/api/v1/namespaces/{namespace}/services", {"Content-Type": "application/merge-patch+json"}
+    made = plane.json("POST", path, {"metadata": {"name": "s"}, "spec": {"type": "NodePort", "ports": [{"port": 80}]}})
+    inner = plane.json("PATCH", f"{path}/s", {"spec": {"type": "ClusterIP"}}, headers=merge)["spec"]
+    assert "nodePort" not in inner["ports"][0]
+    assert "externalTrafficPolicy" not in inner
+    assert inner["clusterIP"] == made["spec"]["clusterIP"]
+    refused = plane.refused("PATCH", f"{path}/s", {"spec": {"ports": [{"port": 80, "nodePort": 30001}]}}, headers=merge)
+    assert "spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'" in refused["message"]
+    plane.json("PATCH", f"{path}/s", {"spec": {"type": "ExternalName", "externalName": "a.b"}}, headers=merge)
+    assert not {"clusterIP", "clusterIPs", "ipFamilies"} & set(plane.json("GET", f"{path}/s")["spec"])
+    back = plane.json("PATCH", f"{path}/s", {"spec": {"type": "ClusterIP", "externalName": None}}, headers=merge)[
+        "spec"
+    ]
+    assert back["clusterIP"] == back["clusterIPs"][0]
+
+
 def test_secrets_are_encrypted_at_rest(plane, namespace):
     marker = "a-marker-that-is-nowhere-else"
     plane.json(

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sampan.kube.fielderror import FieldError, forbidden, invalid, required
-from sampan.kube.kinds import check, podspec
+from sampan.kube.kinds import check, names, podspec
 from sampan.kube.object import Object, at, metadata, spec_of
+from sampan.kube.reading import number, text
 from sampan.kube.selector import SelectorError, of_object
 from sampan.kube.strategy import Strategy
 
@@ -97,6 +98,9 @@ def workload(obj: Object, *, restart: tuple[str, ...] = ("Always",)) -> Iterator
         if not fits:
             yield invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
     yield from podspec.validate_template(template, "spec.template", restart=restart)
+    if at(template, "spec", "activeDeadlineSeconds") is not None:
+        why = "activeDeadlineSeconds in ReplicaSet is not Supported"
+        yield forbidden("spec.template.spec.activeDeadlineSeconds", why)
 
 
 def _share(value: Any) -> bool:
@@ -105,22 +109,28 @@ def _share(value: Any) -> bool:
     return isinstance(value, int) and value >= 0
 
 
+def _at_most_all(path: str, value: Any) -> Iterator[FieldError]:
+    if isinstance(value, str) and value[:-1].isdecimal() and int(value[:-1]) > 100:
+        yield invalid(path, value, "must not be greater than 100%")
+
+
 def _validate_deployment(obj: Object) -> list[FieldError]:
     faults = [*workload(obj)]
     strategy = at(obj, "spec", "strategy") or {}
     faults += check.one_of("spec.strategy.type", strategy.get("type"), ("Recreate", "RollingUpdate"))
     rolling = strategy.get("rollingUpdate")
     if strategy.get("type") == "Recreate" and rolling is not None:
-        text = "may not be specified when strategy `type` is 'Recreate'"
-        faults.append(forbidden("spec.strategy.rollingUpdate", text))
+        why = "may not be specified when strategy `type` is 'Recreate'"
+        faults.append(forbidden("spec.strategy.rollingUpdate", why))
     elif isinstance(rolling, dict):
         for key in ("maxUnavailable", "maxSurge"):
             if not _share(rolling.get(key)):
-                text = "a valid percent string must be a numeric string followed by an ending '%'"
-                faults.append(invalid(f"spec.strategy.rollingUpdate.{key}", rolling.get(key), text))
+                why = "a valid percent string must be a numeric string followed by an ending '%'"
+                faults.append(invalid(f"spec.strategy.rollingUpdate.{key}", rolling.get(key), why))
+        faults += _at_most_all("spec.strategy.rollingUpdate.maxUnavailable", rolling.get("maxUnavailable"))
         if all(rolling.get(key) in (0, "0%") for key in ("maxUnavailable", "maxSurge")):
-            text = "may not be 0 when `maxSurge` is 0"
-            faults.append(invalid("spec.strategy.rollingUpdate.maxUnavailable", rolling["maxUnavailable"], text))
+            why = "may not be 0 when `maxSurge` is 0"
+            faults.append(invalid("spec.strategy.rollingUpdate.maxUnavailable", rolling["maxUnavailable"], why))
     deadline, ready = at(obj, "spec", "progressDeadlineSeconds"), at(obj, "spec", "minReadySeconds") or 0
     if isinstance(deadline, int) and deadline <= ready:
         faults.append(invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"))
@@ -131,8 +141,24 @@ def _validate_stateful_set(obj: Object) -> list[FieldError]:
     faults = [*workload(obj)]
     policies = ("OrderedReady", "Parallel")
     faults += check.one_of("spec.podManagementPolicy", at(obj, "spec", "podManagementPolicy"), policies)
-    kinds = ("RollingUpdate", "OnDelete")
-    return [*faults, *check.one_of("spec.updateStrategy.type", at(obj, "spec", "updateStrategy", "type"), kinds)]
+    kind, rolling = (at(obj, "spec", "updateStrategy", key) for key in ("type", "rollingUpdate"))
+    faults += check.one_of("spec.updateStrategy.type", kind, ("RollingUpdate", "OnDelete"))
+    if kind == "OnDelete" and rolling is not None:
+        why = "only allowed for updateStrategy 'RollingUpdate'"
+        faults.append(invalid("spec.updateStrategy.rollingUpdate", rolling, why))
+    for path in ("updateStrategy.rollingUpdate.partition", "ordinals.start"):
+        if (value := number(obj, "spec", *path.split("."))) < 0:
+            faults.append(invalid(f"spec.{path}", value, "must be greater than or equal to 0"))
+    for key in ("whenDeleted", "whenScaled"):
+        said = at(obj, "spec", "persistentVolumeClaimRetentionPolicy", key)
+        path = f"spec.persistentVolumeClaimRetentionPolicy.{key}"
+        faults += check.optional(path, said, ("Delete", "Retain"))
+    return faults
+
+
+def _new_stateful_set(obj: Object) -> list[FieldError]:
+    name = text(obj, "spec", "serviceName")
+    return [*check.name("spec.serviceName", name, names.dns_label)] if name else []
 
 
 def _validate_stateful_update(new: Object, old: Object) -> list[FieldError]:
@@ -142,8 +168,19 @@ def _validate_stateful_update(new: Object, old: Object) -> list[FieldError]:
 
 
 def _validate_daemon_set(obj: Object) -> list[FieldError]:
-    kinds = ("RollingUpdate", "OnDelete")
-    return [*workload(obj), *check.one_of("spec.updateStrategy.type", at(obj, "spec", "updateStrategy", "type"), kinds)]
+    kind, path = at(obj, "spec", "updateStrategy", "type"), "spec.updateStrategy.rollingUpdate"
+    faults = [*workload(obj), *check.one_of("spec.updateStrategy.type", kind, ("RollingUpdate", "OnDelete"))]
+    rolling = at(obj, "spec", "updateStrategy", "rollingUpdate")
+    if kind == "RollingUpdate" and isinstance(rolling, dict):
+        least, more = (rolling.get(key) not in (None, 0, "0%") for key in ("maxUnavailable", "maxSurge"))
+        if not least and not more:
+            faults.append(required(f"{path}.maxUnavailable", "cannot be 0 when maxSurge is 0"))
+        if least and more:
+            why = "may not be set when maxUnavailable is non-zero"
+            faults.append(invalid(f"{path}.maxSurge", rolling["maxSurge"], why))
+        for key in ("maxUnavailable", "maxSurge"):
+            faults += _at_most_all(f"{path}.{key}", rolling.get(key))
+    return faults
 
 
 def _plain(obj: Object) -> list[FieldError]:
@@ -221,6 +258,7 @@ STRATEGIES: dict[str, Strategy] = {
         default=_default_stateful_set,
         prepare_create=_status(replicas=0, availableReplicas=0),
         validate=_validate_stateful_set,
+        validate_create=_new_stateful_set,
         validate_update=_validate_stateful_update,
         has_status=True,
         has_generation=True,

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import msgspec
 
+from sampan.kube import quantity
 from sampan.kube.fielderror import FieldError, invalid, required
 from sampan.kube.kinds import check
 from sampan.kube.object import Object, at
+from sampan.kube.reading import items, mapping, number, text
 from sampan.kube.strategy import Strategy
 
 _SOURCES = ("ContainerResource", "External", "Object", "Pods", "Resource")
+_TARGETS = ("AverageValue", "Utilization", "Value")
+_LONGEST_WINDOW_S, _LONGEST_PERIOD_S = 3600, 1800
 
 
 def _default(obj: Object) -> None:
@@ -47,9 +54,67 @@ def _validate(obj: Object) -> list[FieldError]:
     faults += [
         required(f"spec.scaleTargetRef.{key}") for key in ("kind", "name") if not at(spec, "scaleTargetRef", key)
     ]
-    for index, metric in enumerate(spec.get("metrics") or []):
-        faults += check.one_of(f"spec.metrics[{index}].type", metric.get("type"), _SOURCES)
+    for index, metric in enumerate(items(spec, "metrics")):
+        faults += _metric(metric, f"spec.metrics[{index}]")
+    for direction in ("scaleUp", "scaleDown"):
+        faults += _rules(at(spec, "behavior", direction), f"spec.behavior.{direction}")
     return faults
+
+
+def _metric(metric: Object, path: str) -> Iterator[FieldError]:
+    kind = text(metric, "type")
+    if kind not in _SOURCES:
+        yield from check.one_of(f"{path}.type", kind, _SOURCES)
+        return
+    field = kind[0].lower() + kind[1:]
+    source, path = metric.get(field), f"{path}.{field}"
+    if source is None:
+        yield required(path, "must populate information for the given metric source")
+        return
+    if "Resource" not in kind and not text(source, "metric", "name"):
+        yield required(f"{path}.metric.name", "must specify a metric name")
+    if "Resource" in kind and not text(source, "name"):
+        yield required(f"{path}.name", "must specify a resource name")
+    if kind == "ContainerResource" and not text(source, "container"):
+        yield required(f"{path}.container", "must specify a container")
+    yield from _target(mapping(source, "target"), f"{path}.target")
+
+
+def _target(target: Object, path: str) -> Iterator[FieldError]:
+    kind = text(target, "type")
+    if not kind:
+        yield required(f"{path}.type", "must specify a metric target type")
+    elif kind not in _TARGETS:
+        yield invalid(f"{path}.type", kind, "must be either Utilization, Value, or AverageValue")
+    for field in ("value", "averageValue"):
+        amount = target.get(field)
+        if amount is not None and quantity.of(amount).amount <= 0:
+            yield invalid(f"{path}.{field}", amount, "must be positive")
+    percent = target.get("averageUtilization")
+    if isinstance(percent, int) and percent < 1:
+        yield invalid(f"{path}.averageUtilization", percent, "must be greater than 0")
+    if all(target.get(field) is None for field in ("averageUtilization", "averageValue", "value")):
+        yield required(f"{path}.averageUtilization", "must set either a target raw value or a target utilization")
+
+
+def _rules(rules: Any, path: str) -> Iterator[FieldError]:
+    if not isinstance(rules, dict):
+        return
+    window = rules.get("stabilizationWindowSeconds")
+    if isinstance(window, int) and window < 0:
+        yield invalid(f"{path}.stabilizationWindowSeconds", window, "must be greater than or equal to zero")
+    elif isinstance(window, int) and window > _LONGEST_WINDOW_S:
+        why = f"must be less than or equal to {_LONGEST_WINDOW_S}"
+        yield invalid(f"{path}.stabilizationWindowSeconds", window, why)
+    yield from check.optional(f"{path}.selectPolicy", rules.get("selectPolicy"), ("Disabled", "Max", "Min"))
+    for index, policy in enumerate(items(rules, "policies")):
+        where = f"{path}.policies[{index}]"
+        yield from check.one_of(f"{where}.type", policy.get("type"), ("Percent", "Pods"))
+        for field in ("value", "periodSeconds"):
+            if number(policy, field) <= 0:
+                yield invalid(f"{where}.{field}", number(policy, field), "must be greater than zero")
+        if (seconds := number(policy, "periodSeconds")) > _LONGEST_PERIOD_S:
+            yield invalid(f"{where}.periodSeconds", seconds, f"must be less than or equal to {_LONGEST_PERIOD_S}")
 
 
 def _prepare(obj: Object) -> None:

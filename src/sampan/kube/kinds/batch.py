@@ -9,6 +9,7 @@ from typing import Any
 from sampan.kube.fielderror import FieldError, invalid, required
 from sampan.kube.kinds import check, podspec
 from sampan.kube.object import Object, at, metadata
+from sampan.kube.reading import items, text
 from sampan.kube.strategy import Strategy
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
@@ -21,6 +22,7 @@ _PODS_STAY = (
 )
 _MACROS = ("@annually", "@yearly", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
 _FIELD = re.compile(r"(\*|\?|[A-Za-z0-9]+(-[A-Za-z0-9]+)?)(/\d+)?(,(\*|[A-Za-z0-9]+(-[A-Za-z0-9]+)?)(/\d+)?)*")
+_ZONE = re.compile(r"[A-Za-z._-][A-Za-z0-9._+-]{0,13}(/[A-Za-z._-][A-Za-z0-9._+-]{0,13})*")
 _RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 
 
@@ -89,6 +91,27 @@ def _validate_spec(spec: Object, path: str) -> Iterator[FieldError]:
     if policy not in _RESTART:
         yield from check.one_of(f"{path}.template.spec.restartPolicy", policy, _RESTART)
     yield from podspec.validate_template(template, f"{path}.template", restart=podspec.RESTART_POLICIES)
+    if spec.get("podFailurePolicy") is not None:
+        yield from _failure_policy(items(spec, "podFailurePolicy", "rules"), f"{path}.podFailurePolicy")
+        if policy != "Never":
+            why = 'only "Never" is supported when podFailurePolicy is specified'
+            yield invalid(f"{path}.template.spec.restartPolicy", policy, why)
+
+
+def _failure_policy(rules: list[Object], path: str) -> Iterator[FieldError]:
+    for index, rule in enumerate(rules):
+        where, codes, conditions = f"{path}.rules[{index}]", rule.get("onExitCodes"), rule.get("onPodConditions")
+        actions = ("Count", "FailIndex", "FailJob", "Ignore")
+        if not rule.get("action"):
+            yield required(f"{where}.action", f"valid values: {list(actions)}")
+        else:
+            yield from check.one_of(f"{where}.action", rule["action"], actions)
+        if codes is not None and conditions:
+            yield invalid(where, "", "specifying both OnExitCodes and OnPodConditions is not supported")
+        elif codes is None and not conditions:
+            yield invalid(where, "", "specifying one of OnExitCodes and OnPodConditions is required")
+        elif codes is not None:
+            yield from check.one_of(f"{where}.onExitCodes.operator", text(codes, "operator"), ("In", "NotIn"))
 
 
 def _validate_job_update(new: Object, old: Object) -> list[FieldError]:
@@ -123,6 +146,7 @@ def _validate_cron_job(obj: Object) -> list[FieldError]:
         faults.append(required("spec.schedule"))
     elif why := schedule_fault(schedule):
         faults.append(invalid("spec.schedule", schedule, why))
+    faults += _time_zone(spec.get("timeZone"))
     faults += check.one_of("spec.concurrencyPolicy", spec.get("concurrencyPolicy"), ("Allow", "Forbid", "Replace"))
     for key in ("startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
         if isinstance(value := spec.get(key), int) and value < 0:
@@ -133,6 +157,18 @@ def _validate_cron_job(obj: Object) -> list[FieldError]:
     inner = dict(template)
     inner.setdefault("completionMode", "NonIndexed")
     return [*faults, *_validate_spec(inner, "spec.jobTemplate.spec")]
+
+
+def _time_zone(zone: Any) -> Iterator[FieldError]:
+    """Judge the form of a zone's name: which zones there are is for those who read the clock."""
+    path = "spec.timeZone"
+    if zone == "":
+        yield invalid(path, zone, "timeZone must be nil or non-empty string")
+    elif isinstance(zone, str) and zone.lower() == "local":
+        why = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
+        yield invalid(path, zone, why)
+    elif isinstance(zone, str) and not _ZONE.fullmatch(zone):
+        yield invalid(path, zone, f"unknown time zone {zone}")
 
 
 def schedule_fault(schedule: str) -> str:

@@ -22,6 +22,10 @@ IMMUTABLE = "field is immutable"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_LINK_LOCAL_MULTICAST: dict[int, Network] = {
+    4: ipaddress.ip_network("224.0.0.0/24"),
+    6: ipaddress.ip_network("ff02::/16"),
+}
 _HTTP_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 
 
@@ -107,6 +111,21 @@ def ip(path: str, value: Any, *, canonical: bool = False) -> Iterator[FieldError
         yield invalid(path, value, "must not be an IPv4-mapped IPv6 address")
     elif canonical and str(found) != value:
         yield invalid(path, value, f'must be in canonical form ("{found}")')
+
+
+def endpoint_ip(path: str, value: Any) -> Iterator[FieldError]:
+    """Refuse an address that means something else on each machine."""
+    found = _address(value)
+    if found is None:
+        return
+    if found.is_unspecified:
+        yield invalid(path, value, "may not be unspecified (0.0.0.0 or ::)")
+    elif found.is_loopback:
+        yield invalid(path, value, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
+    elif found.is_link_local:
+        yield invalid(path, value, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+    elif found in _LINK_LOCAL_MULTICAST[found.version]:
+        yield invalid(path, value, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
 
 
 def network(value: Any) -> Network | None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import msgspec
+
 from sampan.kube import quantity
 from sampan.kube.fielderror import Fault, FieldError, duplicate, forbidden, invalid, required
-from sampan.kube.kinds import check, names, podspec
+from sampan.kube.kinds import check, names, podspec, resourcequota
 from sampan.kube.object import Object, at, metadata, spec_of
-from sampan.kube.reading import text
+from sampan.kube.reading import mapping, text
 from sampan.kube.strategy import Strategy
 
 MOST_DATA_BYTES = 1024 * 1024
 _KEY_BYTES = 253
+_LIMITED = ("Container", "PersistentVolumeClaim", "Pod")
 
 
 # --- ConfigMap, Secret ------------------------------------------------------------------------------------------------
@@ -81,6 +84,7 @@ def _validate_secret(obj: Object) -> list[FieldError]:
     if sum(len(value) * 3 // 4 for value in data.values()) > MOST_DATA_BYTES:
         faults.append(FieldError(Fault.TOO_LONG, "data", f"may not be more than {MOST_DATA_BYTES} bytes"))
     faults += [required(f"data[{key}]") for key in _SECRET_KEYS.get(str(obj.get("type")), ()) if key not in data]
+    faults += _registry_login(str(obj.get("type")), data)
     if obj.get("type") == "kubernetes.io/service-account-token":
         key = "kubernetes.io/service-account.name"
         if not (metadata(obj).get("annotations") or {}).get(key):
@@ -88,6 +92,18 @@ def _validate_secret(obj: Object) -> list[FieldError]:
     if obj.get("type") == "kubernetes.io/basic-auth" and not {"username", "password"} & set(data):
         faults += [required("data[username]"), required("data[password]")]
     return faults
+
+
+def _registry_login(kind: str, data: Object) -> list[FieldError]:
+    """Judge the files that docker keeps logins in: they are JSON. What they say is not shown."""
+    key = {"kubernetes.io/dockercfg": ".dockercfg", "kubernetes.io/dockerconfigjson": ".dockerconfigjson"}.get(kind)
+    if key is None or key not in data:
+        return []
+    try:
+        msgspec.json.decode(base64.b64decode(data[key]))
+    except (msgspec.MsgspecError, ValueError):
+        return [invalid(f"data[{key}]", "<secret contents redacted>", "is no JSON")]
+    return []
 
 
 def _validate_secret_update(new: Object, old: Object) -> list[FieldError]:
@@ -191,13 +207,36 @@ def _default_limits(obj: Object) -> None:
                 requests.setdefault(key, value)
 
 
+def _limit_type(limit: Object, path: str) -> list[FieldError]:
+    kind = text(limit, "type")
+    faults = [*check.required_name(f"{path}.type", kind, names.qualified_name)]
+    if not faults and "/" not in kind and kind not in _LIMITED:
+        faults.append(invalid(f"{path}.type", kind, "must be a standard limit type or fully qualified"))
+    if kind == "Pod":
+        faults += [
+            forbidden(f"{path}.{field}", "may not be specified when `type` is 'Pod'")
+            for field in ("default", "defaultRequest")
+            if limit.get(field)
+        ]
+    if kind == "PersistentVolumeClaim" and not any("storage" in mapping(limit, field) for field in ("min", "max")):
+        why = "either minimum or maximum storage value is required, but neither was provided"
+        faults.append(required(f"{path}.limits", why))
+    for name, ratio in mapping(limit, "maxLimitRequestRatio").items():
+        if quantity.of(ratio).amount < 1:
+            faults.append(invalid(f"{path}.maxLimitRequestRatio[{name}]", ratio, f"ratio {ratio} is less than 1"))
+    return faults
+
+
 def _validate_limits(obj: Object) -> list[FieldError]:
     faults: list[FieldError] = []
+    kinds: list[Any] = []
     order = ("min", "defaultRequest", "default", "max")
     for index, limit in enumerate(at(obj, "spec", "limits") or []):
         path = f"spec.limits[{index}]"
-        if not limit.get("type"):
-            faults.append(required(f"{path}.type"))
+        faults += _limit_type(limit, path)
+        if (kind := limit.get("type")) in kinds:
+            faults.append(duplicate(f"{path}.type", kind))
+        kinds.append(kind)
         known = [kind for kind in order if limit.get(kind)]
         for place, low in enumerate(known):
             for high in known[place + 1 :]:
@@ -211,16 +250,6 @@ def _validate_limits(obj: Object) -> list[FieldError]:
                                 f"{low} value {amount} is greater than {high} value {top}",
                             )
                         )
-    return faults
-
-
-def _validate_quota(obj: Object) -> list[FieldError]:
-    faults = []
-    for key, amount in (at(obj, "spec", "hard") or {}).items():
-        if why := names.qualified_name(key):
-            faults.append(invalid(f"spec.hard[{key}]", key, why))
-        elif quantity.of(amount).amount < 0:
-            faults.append(invalid(f"spec.hard[{key}]", amount, "must be greater than or equal to 0"))
     return faults
 
 
@@ -262,7 +291,7 @@ STRATEGIES: dict[str, Strategy] = {
         validate_name=names.dns_subdomain,
     ),
     "ResourceQuota": Strategy(
-        prepare_create=_empty_status, validate=_validate_quota, has_status=True, answers_with_object=True
+        prepare_create=_empty_status, validate=resourcequota.validate, has_status=True, answers_with_object=True
     ),
     "Secret": Strategy(
         default=_default_secret,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sampan.kube.fielderror import FieldError, invalid, required, too_many
 from sampan.kube.kinds import check, names
 from sampan.kube.object import Object
@@ -17,6 +19,15 @@ def _default(obj: Object) -> None:
         if isinstance(port, dict):
             port.setdefault("name", "")
             port.setdefault("protocol", "TCP")
+
+
+def _ip(path: str, address: Any, kind: Any) -> list[FieldError]:
+    faults = [*check.ip(path, address)]
+    if faults:
+        return faults
+    if (":" in address) is (kind == "IPv4"):
+        return [invalid(path, address, f"must be an {kind} address")]
+    return [*check.endpoint_ip(path, address)]
 
 
 def _validate(obj: Object) -> list[FieldError]:
@@ -35,7 +46,7 @@ def _validate(obj: Object) -> list[FieldError]:
             faults.append(required(f"endpoints[{index}].addresses", "must contain at least 1 address"))
         for place, address in enumerate(addresses):
             where = f"endpoints[{index}].addresses[{place}]"
-            faults += check.name(where, address, names.dns_subdomain) if kind == "FQDN" else check.ip(where, address)
+            faults += check.name(where, address, names.dns_subdomain) if kind == "FQDN" else _ip(where, address, kind)
     seen: set[str] = set()
     for index, port in enumerate(ports):
         label = port.get("name") or ""

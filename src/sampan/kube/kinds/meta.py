@@ -65,6 +65,8 @@ def _owners(references: list[Any]) -> Iterator[FieldError]:
                     if key == "uid"
                     else invalid(f"{path}.{key}", reference.get(key) or "", f"{key} must not be empty")
                 )
+        if (reference.get("apiVersion"), reference.get("kind")) == ("v1", "Event"):
+            yield invalid(path, reference, "/v1, Kind=Event is disallowed from being an owner")
         if reference.get("controller"):
             controllers.append(str(reference.get("name")))
     if len(controllers) > 1:

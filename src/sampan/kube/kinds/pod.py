@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from sampan.kube import quantity
-from sampan.kube.fielderror import FieldError, forbidden
+from sampan.kube.fielderror import FieldError, forbidden, invalid
 from sampan.kube.kinds import podspec
 from sampan.kube.object import Object, at
 from sampan.kube.reading import text
@@ -61,11 +61,34 @@ def _validate(obj: Object) -> list[FieldError]:
     return list(podspec.validate(obj.get("spec") or {}, "spec"))
 
 
+def _validate_create(obj: Object) -> list[FieldError]:
+    spec, faults = obj.get("spec") or {}, []
+    if spec.get("ephemeralContainers"):
+        faults.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
+    if spec.get("schedulingGates") and spec.get("nodeName"):
+        faults.append(forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"))
+    return faults
+
+
+def _deadline(new: Object, old: Object) -> list[FieldError]:
+    path, after, before = (
+        "spec.activeDeadlineSeconds",
+        *(at(obj, "spec", "activeDeadlineSeconds") for obj in (new, old)),
+    )
+    if isinstance(before, int) and after is None:
+        return [invalid(path, after, "must not update from a positive integer to nil value")]
+    if isinstance(before, int) and isinstance(after, int) and after > before:
+        return [invalid(path, after, "must be less than or equal to previous value")]
+    return []
+
+
 def _validate_update(new: Object, old: Object) -> list[FieldError]:
     if new.get("spec") == old.get("spec"):
         return []
+    if faults := _deadline(new, old):
+        return faults
     after, before = _copy(new.get("spec") or {}), _copy(old["spec"])
-    for kind in ("containers", "initContainers", "ephemeralContainers"):
+    for kind in ("containers", "initContainers"):
         ours, theirs = after.get(kind) or [], before.get(kind) or []
         if len(ours) == len(theirs):
             for mine, its in zip(ours, theirs, strict=True):
@@ -138,6 +161,7 @@ STRATEGIES: dict[str, Strategy] = {
         prepare_create=_prepare_create,
         prepare_update=_prepare_update,
         validate=_validate,
+        validate_create=_validate_create,
         validate_update=_validate_update,
         fields=_FIELDS,
         has_status=True,

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from sampan.kube import quantity
 from sampan.kube.fielderror import FieldError, forbidden, invalid, not_supported, required
-from sampan.kube.kinds import check, names
+from sampan.kube.kinds import check, names, placing, podvolumes
 from sampan.kube.object import Object, at, spec_of
+from sampan.kube.reading import mapping, words
 from sampan.kube.strategy import Strategy
 
 _ACCESS_MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")
@@ -36,6 +37,9 @@ def _access_modes(spec: Object) -> Iterator[FieldError]:
     for mode in spec.get("accessModes") or []:
         if mode not in _ACCESS_MODES:
             yield not_supported("spec.accessModes", mode, _ACCESS_MODES)
+    if "ReadWriteOncePod" in (modes := words(spec, "accessModes")) and len(modes) > 1:
+        yield forbidden("spec.accessModes", "may not use ReadWriteOncePod with other access modes")
+    yield from check.optional("spec.volumeMode", spec.get("volumeMode"), ("Block", "Filesystem"))
 
 
 _VOLUME_FIELDS = {
@@ -55,6 +59,12 @@ def _validate_volume(obj: Object) -> list[FieldError]:
     if not sources:
         faults.append(required("spec", "must specify a volume type"))
     faults += [forbidden(f"spec.{key}", "may not specify more than 1 volume type") for key in sources[1:]]
+    faults += podvolumes.host_path(spec.get("hostPath"), "spec.hostPath")
+    if (needed := at(spec, "nodeAffinity", "required")) is not None:
+        faults += placing.node_selector(needed, "spec.nodeAffinity.required")
+    for name, amount in mapping(spec, "capacity").items():
+        if quantity.of(amount).amount <= 0:
+            faults.append(invalid(f"spec.capacity[{name}]", amount, "must be greater than zero"))
     policies = ("Delete", "Recycle", "Retain")
     faults += check.one_of("spec.persistentVolumeReclaimPolicy", spec.get("persistentVolumeReclaimPolicy"), policies)
     return faults
