@@ -51,6 +51,13 @@ def test_a_class_in_a_file(file):
     assert [plugin.name for plugin, _ in profile(f"{file}:Even").scores][-1] == "Even"
 
 
+def test_the_one_on_the_page(tmp_path):
+    page = Path(__file__).parents[3] / "docs/scheduling.md"
+    path = tmp_path / "page.py"
+    path.write_text(page.read_text().split("```python\n")[1].split("```")[0])
+    assert [plugin.name for plugin in profile(f"{path}:Quiet").filters][-1] == "Quiet"
+
+
 def test_a_whole_profile_in_a_file(file):
     assert len(profile(f"{file}:own").scores) == 1
 
