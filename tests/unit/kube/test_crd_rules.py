@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from sampan.kube.crd import schema
 from sampan.kube.crd.rules import Rules
 from sampan.kube.schema import structural
 
@@ -79,3 +82,23 @@ def test_an_optional_past_is_there_when_something_changes():
     assert [path for path, _ in said(made, {"text": "old"})] == ["<nil>"]
     assert changed(made, {"text": "old"}, {"text": "new"}) == []
     assert changed(made, {"text": "new"}, {"text": "old"}) == ["<nil>"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule", "why"),
+    [
+        ({"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]}, "self.k == oldSelf.k", ""),
+        ({}, "self.k == oldSelf.k", "oldSelf cannot be used on the uncorrelatable portion of the schema within p"),
+        ({}, {"rule": "oldSelf.hasValue()", "optionalOldSelf": True}, ""),
+        ({}, "self.k + 1 == 2", "found no matching overload for '_+_' applied to '(string, int)'"),
+        ({}, "self.k", "must evaluate to a bool"),
+        ({}, {"rule": "self.k != ''", "messageExpression": "size(self.k)"}, "must evaluate to a string"),
+    ],
+)
+def test_rules_that_cannot_be(kind, rule, why):
+    rule = rule if isinstance(rule, dict) else {"rule": rule}
+    item = {"type": "object", "required": ["k"], "properties": {"k": {"type": "string"}}}
+    listed = {"type": "array", **kind, "items": {**item, "x-kubernetes-validations": [rule]}}
+    found = schema.faults("p", {"type": "object", "properties": {"list": listed}})
+    assert len(found) == bool(why), found
+    assert all(why in str(fault) for fault in found)

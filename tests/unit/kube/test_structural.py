@@ -76,3 +76,20 @@ def test_items_are_known_by_their_keys_only():
 def test_one_is_not_true():
     assert wrong({"count": True}, {"count": 1}) == ["count"]
     assert wrong({"flag": 1}, {"flag": True}) == ["flag"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "why"),
+    [
+        ({"type": "string", "maxLength": 2}, "abc", "x: Too long: may not be more than 2 bytes"),
+        (
+            {"type": "array", "items": {"type": "integer"}, "maxItems": 1},
+            [1, 2],
+            "x: Too many: 2: must have at most 1 items",
+        ),
+        ({"type": "object", "maxProperties": 1}, {"a": 1, "b": 2}, "x: Too many: 2: must have at most 1 items"),
+        ({"type": "string", "minLength": 2}, "a", 'x: Invalid value: "a": x in body should be at least 2 chars long'),
+    ],
+)
+def test_the_words_of_bounds(schema, value, why):
+    assert [str(fault) for fault in structural.validate(structural.node_of(schema), value, "x")] == [why]

@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from sampan.kube.cel import library, syntax
+from sampan.kube.cel import library, types
 from sampan.kube.cel.fault import CelError, Exhausted, Fault
 from sampan.kube.cel.frame import Frame
 from sampan.kube.cel.program import STEPS, Program
 from sampan.kube.cel.program import compile as compiled
-from sampan.kube.cel.syntax import Expression
 from sampan.kube.cel.value import ABSENT, Optional
 from sampan.kube.fielderror import Fault as Kind
 from sampan.kube.fielderror import FieldError, invalid
@@ -221,8 +220,8 @@ def _special(node: Node) -> bool:
 # --- what is wrong with rules themselves --------------------------------------------------------------------------------
 
 
-def faults(path: str, node: Node, said: list[Any]) -> Iterator[FieldError]:
-    """Yield what is wrong with the rules of one node."""
+def faults(path: str, node: Node, said: list[Any], lost: str = "") -> Iterator[FieldError]:
+    """Yield what is wrong with the rules of one node. `lost`: within what it is not known which value was which before."""
     for index, each in enumerate(said):
         where = f"{path}[{index}]"
         if not isinstance(each, dict) or not str(each.get("rule") or "").strip():
@@ -230,102 +229,30 @@ def faults(path: str, node: Node, said: list[Any]) -> Iterator[FieldError]:
             continue
         for field in ("rule", "messageExpression"):
             if each.get(field):
-                yield from _compiles(f"{where}.{field}", node, str(each[field]), field)
+                optional = bool(each.get("optionalOldSelf"))
+                yield from _compiles(f"{where}.{field}", node, str(each[field]), field, optional=optional)
         message = str(each.get("message") or "")
         if "\n" in message.strip():
             yield invalid(f"{where}.message", message, "message must not contain line breaks")
+        if lost and not each.get("optionalOldSelf") and _OLD.search(str(each["rule"])):
+            why = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {lost}"
+            yield invalid(f"{where}.rule", {"rule": each["rule"]}, why)
         if each.get("optionalOldSelf") is not None and not _OLD.search(str(each["rule"])):
             why = "may not be set if oldSelf is not used in rule"
             yield invalid(f"{where}.optionalOldSelf", each["optionalOldSelf"], why)
 
 
-def _compiles(path: str, node: Node, text: str, field: str) -> Iterator[FieldError]:
-    name = "rule" if field == "rule" else "messageExpression"
+def _compiles(path: str, node: Node, text: str, field: str, *, optional: bool) -> Iterator[FieldError]:
+    wanted, name = (types.BOOL, "rule") if field == "rule" else (types.STRING, "messageExpression")
+    of = types.of_node(node)
+    why = ""
     try:
         program = compiled(text, VARIABLES)
-        _check(program.tree, {"self": node, "oldSelf": node}, text)
+        found = types.check(program.tree, {"self": of, "oldSelf": types.DYN if optional else of}, text)
     except CelError as error:
-        yield invalid(
-            path, text if field == "messageExpression" else {"rule": text}, f"{name} compilation failed: {error}"
-        )
-
-
-_Scope = Mapping[str, Node | None]
-_ANY_FIELDS = (Shape.ANY, Shape.INT_OR_STRING, Shape.QUANTITY)
-
-
-def _check(tree: Expression, scope: _Scope, text: str) -> Node | None:
-    """Find fields that a schema has not; returns the schema of the expression where it is known.
-
-    Raises:
-        CelError
-    """
-    if isinstance(tree, syntax.Name):
-        return scope.get(tree.name)
-    if isinstance(tree, syntax.Select):
-        return _selected(tree, _check(tree.of, scope, text), text)
-    if isinstance(tree, syntax.Index):
-        of = _check(tree.of, scope, text)
-        _check(tree.key, scope, text)
-        return of.element if of is not None and not of.properties else None
-    if isinstance(tree, syntax.Call):
-        return _in_call(tree, scope, text)
-    for part in _parts(tree):
-        _check(part, scope, text)
-    return None
-
-
-def _selected(tree: syntax.Select, of: Node | None, text: str) -> Node | None:
-    if of is None or of.kind in _ANY_FIELDS:
-        return None
-    name = syntax.unescape(tree.field)
-    if (child := of.child(name)) is not None:
-        return child
-    if of.kind is Shape.OBJECT and not (of.preserve_unknown or of.embedded):
-        raise CelError(f"undefined field '{name}'", text, tree.position)
-    return None
-
-
-def _in_call(tree: syntax.Call, scope: _Scope, text: str) -> Node | None:
-    target = _check(tree.target, scope, text) if tree.target is not None else None
-    arguments = list(tree.arguments)
-    if tree.target is not None and len(arguments) > 1 and tree.name in _MACROS:
-        names = [each.name for each in arguments[:-1] if isinstance(each, syntax.Name)]
-        item = target.element if target is not None and target.kind is Shape.ARRAY else None
-        inner = {**scope, **dict.fromkeys(names)}
-        if len(names) == 1:
-            inner[names[0]] = item
-        for part in arguments[1:]:
-            _check(part, inner, text)
-        return target if tree.name == "filter" else None
-    if tree.target is not None and tree.name == "bind" and len(arguments) == 3:
-        arguments = arguments[1:2]
-    for part in arguments:
-        _check(part, scope, text)
-    return None
-
-
-_MACROS = (
-    "all",
-    "exists",
-    "exists_one",
-    "existsOne",
-    "filter",
-    "map",
-    "transformList",
-    "transformMap",
-    "optMap",
-    "optFlatMap",
-)
-
-
-def _parts(tree: Expression) -> Iterator[Expression]:
-    if isinstance(tree, syntax.Both):
-        yield from (tree.left, tree.right)
-    elif isinstance(tree, syntax.Choice):
-        yield from (tree.condition, tree.yes, tree.no)
-    elif isinstance(tree, syntax.ListOf):
-        yield from (item for item, _ in tree.items)
-    elif isinstance(tree, syntax.MapOf):
-        for key, value, _ in tree.entries:
-            yield from (key, value)
+        why = f"{name} compilation failed: {error}"
+    else:
+        if found not in (wanted, types.DYN):
+            why = f"{name} compilation failed: must evaluate to a {wanted}"
+    if why:
+        yield invalid(path, text if field == "messageExpression" else {"rule": text}, why)

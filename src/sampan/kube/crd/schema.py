@@ -16,7 +16,7 @@ from sampan.kube.fielderror import FieldError, forbidden, invalid, not_supported
 from sampan.kube.object import Object
 from sampan.kube.reading import mapping
 from sampan.kube.schema import structural
-from sampan.kube.schema.node import Node
+from sampan.kube.schema.node import Kind, Node
 
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _REFUSED = ("$ref", "$schema", "id", "additionalItems", "patternProperties", "definitions", "dependencies")
@@ -35,7 +35,9 @@ def faults(path: str, schema: Any) -> list[FieldError]:
     """Return what is wrong with the openAPIV3Schema at `path`."""
     found = list(_schema(path, schema, 0))
     if not found:
-        found += _beyond_shape(path, schema, structural.node_of(copy.deepcopy(schema)))
+        node = structural.node_of(copy.deepcopy(schema))
+        node.embedded = True
+        found += _beyond_shape(path, schema, node)
         found += _root_metadata(path, schema)
     return found
 
@@ -157,17 +159,21 @@ def _part(path: str, part: Any, typed: bool) -> Iterator[FieldError]:
 # --- what needs nodes: defaults and rules -----------------------------------------------------------------------------
 
 
-def _beyond_shape(path: str, schema: Object, node: Node) -> Iterator[FieldError]:
+def _beyond_shape(path: str, schema: Object, node: Node, lost: str = "") -> Iterator[FieldError]:
+    """`lost`: within which list or map it cannot be said what a value was before; "" where it can."""
     if "default" in schema:
         yield from _default(f"{path}.default", schema["default"], node)
-    if schema.get("x-kubernetes-validations"):
-        yield from rules.faults(f"{path}.x-kubernetes-validations", node, schema["x-kubernetes-validations"])
+    if said := schema.get("x-kubernetes-validations"):
+        yield from rules.faults(f"{path}.x-kubernetes-validations", node, said, lost)
+    in_list = node.kind is Kind.ARRAY
+    if not lost and (node.list_type != "map" if in_list else node.map_type == "atomic"):
+        lost = path
     for name, child in (schema.get("properties") or {}).items():
-        yield from _beyond_shape(f"{path}.properties[{name}]", child, node.properties[name])
+        yield from _beyond_shape(f"{path}.properties[{name}]", child, node.properties[name], lost)
     if node.element is not None:
-        field = "items" if isinstance(schema.get("items"), dict) else "additionalProperties"
+        field = "items" if in_list else "additionalProperties"
         if isinstance(schema.get(field), dict):
-            yield from _beyond_shape(f"{path}.{field}", schema[field], node.element)
+            yield from _beyond_shape(f"{path}.{field}", schema[field], node.element, lost)
 
 
 def _default(path: str, value: Any, node: Node) -> Iterator[FieldError]:

@@ -243,7 +243,7 @@ def _bounds(node: Node, value: Any, path: str, faults: list[FieldError]) -> None
     for name, limit in node.bounds.items():
         judge = _JUDGES.get(name)
         if judge is not None and (fault := judge(value, limit, node)):
-            faults.append(fielderror.invalid(path, _shown(value), f"{path} in body {fault}"))
+            faults.append(_bound(path, value, name, limit, fault))
     bounds = node.bounds
     for part in bounds.get("allOf", ()):
         faults += _loose(part, value, path)
@@ -253,6 +253,14 @@ def _bounds(node: Node, value: Any, path: str, faults: list[FieldError]) -> None
         faults.append(fielderror.invalid(path, "", f'"{path}" must validate one and only one schema (oneOf)'))
     if "not" in bounds and not _loose(bounds["not"], value, path):
         faults.append(fielderror.invalid(path, "", f'"{path}" must not validate the schema (not)'))
+
+
+def _bound(path: str, value: Any, name: str, limit: Any, fault: str) -> FieldError:
+    if name == "maxLength":
+        return fielderror.too_long(path, limit)
+    if name in ("maxItems", "maxProperties"):
+        return fielderror.too_many(path, len(value), limit)
+    return fielderror.invalid(path, _shown(value), f"{path} in body {fault}")
 
 
 def _loose(part: Node, value: Any, path: str) -> list[FieldError]:
