@@ -26,7 +26,7 @@ Answer = Callable[[dict], dict]
 class WebhookServer:
     """Answers AdmissionReviews and ConversionReviews by path. An answer may be a whole body, said by `kind`."""
 
-    def __init__(self, directory: Path, *names: str) -> None:
+    def __init__(self, directory: Path, *names: str, host: str = "127.0.0.1") -> None:
         files = make_certificates(directory, *names)
         self.ca = base64.b64encode(Path(files["cacert"]).read_bytes()).decode()
         self.answers: dict[str, Answer] = {}
@@ -36,7 +36,7 @@ class WebhookServer:
         self._lock = threading.Lock()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(files["cert"], files["key"])
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer((host, 0), self._handler())
         self._server.daemon_threads = True
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self._server.server_address[1]
@@ -111,9 +111,9 @@ def slowly(seconds: float, answer: Answer) -> Answer:
 
 
 @contextlib.contextmanager
-def webhook_server(directory: Path, *names: str) -> Iterator[WebhookServer]:
-    """Serve at 127.0.0.1; the certificate is for `names` as well."""
-    server = WebhookServer(directory, *names)
+def webhook_server(directory: Path, *names: str, host: str = "127.0.0.1") -> Iterator[WebhookServer]:
+    """Serve at `host`; the certificate is for `names` as well."""
+    server = WebhookServer(directory, *names, host=host)
     try:
         yield server
     finally:
