@@ -32,12 +32,14 @@ from sampan.control.flow_schemas import FlowSchemas
 from sampan.control.garbage import GarbageCollector
 from sampan.control.ip_addresses import IpAddresses, ServiceCidrs
 from sampan.control.namespaces import NamespaceEnd
+from sampan.control.policy_types import PolicyTypes
 from sampan.control.quota import QuotaStatus
 from sampan.control.scheduling.figures import Figures
 from sampan.control.service_accounts import default_account, root_ca
 from sampan.control.token_secrets import TokenSecrets
 from sampan.control.ttl import TtlAfterFinished
 from sampan.kube import rfc3339
+from sampan.kube.admission.type_checking import Judged
 
 _MANAGER = User("system:kube-controller-manager", groups=("system:authenticated",))
 _SCHEDULER = User("system:kube-scheduler", groups=("system:authenticated",))
@@ -113,6 +115,7 @@ class Controllers:
             ServiceCidrs(client("service-cidrs-controller"), self._now),
             IpAddresses(own),
             FlowSchemas(own, self._now),
+            PolicyTypes(client("validatingadmissionpolicy-status-controller"), self._judged),
             services,
             *([self._pod_scheduler()] if self._scheduler_policy else []),
         ]
@@ -129,6 +132,12 @@ class Controllers:
             _log.error(why)
             profile = scheduling_policies.refusing(why)
         return PodScheduler(client, self._clock, socket.gethostname(), profile, self._figures)
+
+    def _judged(self, group: str, version: str, plural: str) -> Judged | None:
+        found = self._served.find(group, version, plural)
+        if found is None or found.node is None:
+            return None
+        return Judged(found.resource.api_version, found.resource.kind, found.node)
 
     def _client(self, name: str) -> LocalClient:
         return LocalClient(self._server.api, account(name), name, reader=_MANAGER)

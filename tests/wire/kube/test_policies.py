@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from kube import eventually
+
 GROUP = "/apis/admissionregistration.k8s.io/v1"
 MERGE = {"Content-Type": "application/merge-patch+json"}
 
@@ -401,3 +403,47 @@ def test_an_expression_that_is_none(plane):
     assert cause["field"] == "spec.validations[0].expression"
     assert "compilation failed: ERROR: <input>:1:23: " in cause["message"]
     assert json.dumps(refused).count("compilation failed") == 2
+
+
+def test_what_an_expression_gets_wrong_about_a_kind_is_in_the_status(plane, policies):
+    """Spec: documentation, "Type checking": told, and no reason to refuse the policy."""
+    name = policies.keep(
+        {
+            "variables": [{"name": "count", "expression": "object.spec.replicas"}],
+            "validations": [
+                {"expression": "object.spec.replicas > 1", "messageExpression": "'has ' + object.spec.replicas"},
+                {"expression": "object.replicas > 1 || variables.count == 'x'"},
+                {"expression": "variables.count > 1 && object.metadata.name != ''"},
+            ],
+        },
+        rules=[{**DEPLOYMENTS, "resources": ["deployments", "*/scale"]}],
+    )
+    path = f"{GROUP}/validatingadmissionpolicies/{name}"
+    status = eventually(lambda: plane.json("GET", path).get("status"))
+    assert status["observedGeneration"] == 1
+    [joined, missing] = status["typeChecking"]["expressionWarnings"]
+    assert joined["fieldRef"] == "spec.validations[0].messageExpression"
+    assert "apps/v1, Kind=Deployment: ERROR: <input>:1:8: found no matching overload for '_+_'" in joined["warning"]
+    assert missing["fieldRef"] == "spec.validations[1].expression"
+    assert "undefined field 'replicas'" in missing["warning"]
+    assert "Type Checking" in plane.kubectl("describe", "validatingadmissionpolicy", name)
+    mended = {"spec": {"validations": [{"expression": "object.spec.replicas > 1"}]}}
+    plane.json("PATCH", path, mended, headers=MERGE)
+    eventually(lambda: plane.json("GET", path)["status"] == {"observedGeneration": 2, "typeChecking": {}})
+
+
+@pytest.mark.parametrize(
+    ("field", "said", "why"),
+    [
+        ("expression", "1 + 1", "must evaluate to bool"),
+        ("expression", "'a' + 1 == 'b'", "found no matching overload for '_+_' applied to '(string, int)'"),
+        ("messageExpression", "size('a')", "must evaluate to string"),
+    ],
+)
+def test_an_expression_of_a_wrong_type(plane, field, said, why):
+    validation = {"expression": "true", field: said}
+    bad = {"metadata": {"name": "bad"}, "spec": {
+        "matchConstraints": {"resourceRules": [MAPS]}, "validations": [validation]}}  # fmt: skip
+    refused = plane.refused("POST", f"{GROUP}/validatingadmissionpolicies", bad)
+    assert refused["details"]["causes"][0]["field"] == f"spec.validations[0].{field}"
+    assert f"compilation failed: {why}" in refused["message"] or why in refused["message"]

@@ -100,6 +100,8 @@ _OF_RESOURCES: Scope = {"apiVersion": STRING, "kind": STRING, "metadata": Of("ob
 def check(tree: Expression, scope: Scope, text: str) -> Of:
     """Return the type of an expression whose variables are of these types; others are not known.
 
+    `scope` may have `name.field`, too, for a variable that is no object.
+
     Raises:
         CelError: it uses a field that a schema has not, or an operator on types that it does not take.
     """
@@ -116,6 +118,8 @@ class _Checker:
         if isinstance(tree, syntax.Name):
             return scope.get(tree.name, DYN)
         if isinstance(tree, syntax.Select):
+            if isinstance(tree.of, syntax.Name) and (known := scope.get(f"{tree.of.name}.{tree.field}")) is not None:
+                return DYN if tree.optional else known
             return self._selected(tree, self.of(tree.of, scope))
         if isinstance(tree, syntax.Index):
             of = self.of(tree.of, scope)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from sampan.kube.admission.expression import BODY_VARIABLES, CONDITION_VARIABLES
+from sampan.kube.cel import types
 from sampan.kube.fielderror import FieldError, forbidden, invalid, not_supported, required
 from sampan.kube.kinds import admissionrule, check, names
 from sampan.kube.object import Object, at, name
@@ -118,9 +119,9 @@ def _variable(path: str, variable: Object, sight: _Sight) -> Iterator[FieldError
     yield from _expression(f"{path}.expression", text(variable, "expression"), sight)
 
 
-def _expression(path: str, said: str, sight: _Sight) -> Iterator[FieldError]:
+def _expression(path: str, said: str, sight: _Sight, *wanted: types.Of) -> Iterator[FieldError]:
     if said.strip():
-        yield from admissionrule.expression(path, said, *sight)
+        yield from admissionrule.expression(path, said, *sight, wanted)
     else:
         yield required(path, f"{path.rpartition('.')[2]} is not specified")
 
@@ -138,15 +139,17 @@ def _validations(obj: Object, spec: Object, sight: _Sight) -> Iterator[FieldErro
     for index, annotation in enumerate(annotations):
         path, key = f"spec.auditAnnotations[{index}]", text(annotation, "key")
         yield from check.name(f"{path}.key", f"{name(obj)}/{key}", names.qualified_name)
-        yield from _expression(f"{path}.valueExpression", text(annotation, "valueExpression"), sight)
+        yield from _expression(
+            f"{path}.valueExpression", text(annotation, "valueExpression"), sight, types.STRING, types.NULL
+        )
     yield from check.unique("spec.auditAnnotations", [text(each, "key") for each in annotations], "key")
 
 
 def _validation(path: str, validation: Object, sight: _Sight) -> Iterator[FieldError]:
     message, expression = text(validation, "message"), text(validation, "messageExpression")
-    yield from _expression(f"{path}.expression", text(validation, "expression"), sight)
+    yield from _expression(f"{path}.expression", text(validation, "expression"), sight, types.BOOL)
     if expression.strip():
-        yield from _expression(f"{path}.messageExpression", expression, sight)
+        yield from _expression(f"{path}.messageExpression", expression, sight, types.STRING)
     elif expression:
         yield invalid(f"{path}.messageExpression", expression, "must be non-empty if specified")
     if message and not message.strip():

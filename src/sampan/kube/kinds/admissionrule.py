@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from sampan.kube.admission.expression import CONDITION_VARIABLES
-from sampan.kube.cel import syntax
+from sampan.kube.cel import syntax, types
 from sampan.kube.cel.fault import CelError
 from sampan.kube.cel.program import compile as compiled
 from sampan.kube.fielderror import FieldError, invalid, required, too_many
@@ -87,13 +87,21 @@ def _resources(path: str, resources: list[str]) -> Iterator[FieldError]:
         yield invalid(path, resources, why)
 
 
-def expression(path: str, said: str, seen: frozenset[str], known: Collection[str] = ()) -> Iterator[FieldError]:
-    """Yield what is wrong with an expression in CEL that is not empty. `known`: the fields of `variables`."""
+def expression(
+    path: str, said: str, seen: frozenset[str], known: Collection[str] = (), wanted: tuple[types.Of, ...] = ()
+) -> Iterator[FieldError]:
+    """Yield what is wrong with an expression in CEL that is not empty.
+
+    `known`: the fields of `variables`. `wanted`: what it may come to, as far as that is known without kinds.
+    """
     try:
         program = compiled(said, seen)
+        found = types.check(program.tree, {}, said)
     except CelError as error:
         yield invalid(path, said, f"compilation failed: {error}")
         return
+    if wanted and found not in (*wanted, types.DYN):
+        yield invalid(path, said, f"compilation failed: must evaluate to {' or '.join(map(str, wanted))}")
     for select in _selects(program.tree):
         of = select.of
         if isinstance(of, syntax.Name) and of.name == "variables" and select.field not in known:
@@ -119,6 +127,8 @@ def match_conditions(
         if not text(condition, "expression").strip():
             yield required(f"{path}[{index}].expression")
         else:
-            yield from expression(f"{path}[{index}].expression", text(condition, "expression"), variables)
+            yield from expression(
+                f"{path}[{index}].expression", text(condition, "expression"), variables, (), (types.BOOL,)
+            )
         yield from check.required_name(f"{path}[{index}].name", text(condition, "name"), names.qualified_name)
     yield from check.unique(path, [text(condition, "name") for condition in conditions], "name")

@@ -167,7 +167,7 @@ def test_webhook_names_are_unique() -> None:
         ("paramKind", {"apiVersion": "e.io/v1"}, "spec.paramKind.kind: Required value"),
         (
             "auditAnnotations",
-            [{"key": "k", "valueExpression": "1"}, {"key": "k", "valueExpression": "2"}],
+            [{"key": "k", "valueExpression": "'1'"}, {"key": "k", "valueExpression": "null"}],
             'spec.auditAnnotations[1].key: Duplicate value: "k"',
         ),
     ],
