@@ -141,6 +141,18 @@ def test_twins_of_a_batch_are_foreseen_and_seen():
     assert Standing(snapshot, snapshot.ask(Shape()), profile).foreseen
 
 
+def test_one_that_compares_nodes_sees_all_of_them_for_a_pod_that_names_one():
+    class Emptiest:
+        def filter(self, pod, nodes):
+            return nodes.pods() == nodes.pods().min()
+
+    scheduler = Scheduler(Snapshot([node("a"), node("b")]), tried(Emptiest()))
+    assert scheduler.place([one("p", node_name="a")]).placements == {"default/p": "a"}
+    refused = scheduler.place([one("q", node_name="a")]).reasons["default/q"].message()
+    assert "1 node(s) were refused by policy Emptiest" in refused
+    assert scheduler.place([one("r", node_name="b")]).placements == {"default/r": "b"}
+
+
 def test_it_is_not_asked_where_there_are_no_nodes():
     class Least:
         def score(self, pod, nodes):
