@@ -1,21 +1,19 @@
-"""The allocator's speed: `python -m bench.sched_offers [--runs N]`: one offer cycle, in memory, one thread.
+"""offers-10000x200: one cycle of the allocator's, in memory, one thread.
 
 10,000 agents and 200 frameworks in 40 roles below 8 departments. Nothing is out at the start of a cycle, so each agent's
 resources are offered anew. On are: weights, guarantees (of which a part is not met), limits that bind, reservations, GPUs that only
-some frameworks take, a region, and filters: what was declined in the last five cycles. The line goes to build/bench/ as those
-of `python -m bench` do.
+some frameworks take, a region, and filters: what was declined in the last five cycles.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
 import random
-import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
-from bench.result import Result, save
+from bench.result import Result
 from bench.stats import median
 from sampan.schedule.node import Node
 from sampan.schedule.offers.allocate import allocate
@@ -29,7 +27,7 @@ from sampan.schedule.pod import Pod
 from sampan.schedule.shape import Shape, amounts, pairs
 from sampan.schedule.snapshot import Snapshot
 
-NAME, RUNS = "offers-10000x200", 5
+NAME = "offers-10000x200"
 AGENTS, FRAMEWORKS, DEPARTMENTS, TEAMS = 10_000, 200, 8, 5
 _GI = 1 << 30
 _REGION = "topology.kubernetes.io/region"
@@ -99,10 +97,7 @@ def cycle(found: State, now_s: float) -> tuple[float, float, list[Offer]]:
     return time.perf_counter() - began[0], time.process_time() - began[1], made.offers
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="bench.sched_offers", description="Measures one offer cycle.")
-    parser.add_argument("--runs", type=int, default=RUNS)
-    runs = parser.parse_args().runs
+def measure(runs: int) -> list[Result]:
     source = random.Random(1)
     found = state(source)
     reservations(found)
@@ -119,10 +114,10 @@ def main() -> int:
         work(found, source, now_s)
         now_s += 1
     print(f"{NAME:24} {median(walls):8.1f} ms   CPU time {median(cpus):.1f} ms   to reach 100")
-    save(NAME, [Result(measure=NAME, unit="ms", value=median(walls), runs=runs, at=at)])
-    save(f"{NAME}-cpu", [Result(measure=f"{NAME}-cpu", unit="ms", value=median(cpus), runs=runs, at=at)])
-    return 0
+    return [
+        Result(measure=NAME, unit="ms", value=median(walls), runs=runs, at=at),
+        Result(measure=f"{NAME}-cpu", unit="ms", value=median(cpus), runs=runs, at=at),
+    ]
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+MEASURES: dict[str, Callable[[int], list[Result]]] = {NAME: measure}

@@ -1,14 +1,13 @@
-"""The scheduler through the API and the store: `python -m bench.sched_api [NAME…] [--runs N] [--whole]`.
+"""The scheduler through the API and the store: api-NAME.
 
 The API server and its store have core 0 for themselves; the scheduler, as a process of its own over plain HTTP, and the
 creator of the pods share core 1. Nodes are there without kubelets, as in scheduler_perf. The clock runs from the first create
 to the last binding, each pod's Scheduled event told; `-before`: the pods were created beforehand, and the clock runs from when
-the scheduler has read the cluster. JSON lines go to build/bench/NAME.jsonl like those of `python -m bench`.
+the scheduler has read the cluster. `-whole`: as many pods as upstream's workload has.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import json
@@ -19,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,10 @@ import msgspec
 
 from bench import process
 from bench.kube import Server
-from bench.result import Result, save
+from bench.result import Result
 from bench.stats import median
 
-ROOT = Path(__file__).parents[1]
-RUNS = 5
+ROOT = Path(__file__).parents[2]
 CONNECTIONS = 16
 ZONE, HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
 _WAIT_S = 300.0
@@ -53,7 +52,6 @@ class Load(msgspec.Struct, frozen=True):
     measured: tuple[str, int]
     pod: dict[str, Any] = {}
     zone: str = "zone1"
-    whole: int = 0  # as many as upstream's workload has, where fewer are usual here
     before: bool = False
 
 
@@ -68,8 +66,9 @@ _GREEN = {
     "namespaceSelector": {"matchLabels": {"team": "devops"}},
 }
 LOADS = {
-    "api-basic": Load(810, 5000, [("init", 5000)], ("measured", 10_000), whole=50_000),
-    "api-basic-before": Load(810, 5000, [("init", 5000)], ("measured", 10_000), whole=50_000, before=True),
+    "api-basic": Load(810, 5000, [("init", 5000)], ("measured", 10_000)),
+    "api-basic-before": Load(810, 5000, [("init", 5000)], ("measured", 10_000), before=True),
+    "api-basic-whole": Load(810, 5000, [("init", 5000)], ("measured", 50_000)),
     "api-affinity": Load(
         35,
         5000,
@@ -248,27 +247,13 @@ def take(load: Load) -> tuple[float, float, float]:
             run.stop()
 
 
-def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="bench.sched_api", description="The scheduler through the API and the store.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(LOADS)}; all when there is none")
-    parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--whole", action="store_true", help="as many pods as upstream's workload has")
-    words = parser.parse_args(argv)
-    if unknown := set(words.names) - set(LOADS):
-        parser.error(f"no measure {', '.join(sorted(unknown))}: there are {', '.join(LOADS)}")
-    for name in words.names or LOADS:
-        load = LOADS[name]
-        if words.whole and load.whole:
-            load = msgspec.structs.replace(load, measured=(load.measured[0], load.whole))
-        taken = [take(load) for _ in range(words.runs)]
-        rates = [rate for rate, _, _ in taken]
-        told = f"{load.nodes} nodes, {load.measured[1]} pods; scheduler {taken[-1][1]:.0f} MB, server {taken[-1][2]:.0f} MB"
-        print(
-            f"{name:20} {median(rates):8.0f}/s   {told}; runs {', '.join(f'{rate:.0f}' for rate in rates)}", flush=True
-        )
-        save(name, [Result(measure=name, unit="1/s", value=median(rates), runs=words.runs)])
-    return 0
+def measure(name: str, runs: int) -> list[Result]:
+    load = LOADS[name]
+    taken = [take(load) for _ in range(runs)]
+    rates = [rate for rate, _, _ in taken]
+    told = f"{load.nodes} nodes, {load.measured[1]} pods; scheduler {taken[-1][1]:.0f} MB, server {taken[-1][2]:.0f} MB"
+    print(f"{name:24} {median(rates):8.0f}/s   {told}; runs {', '.join(f'{rate:.0f}' for rate in rates)}", flush=True)
+    return [Result(measure=name, unit="1/s", value=median(rates), runs=runs)]
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+MEASURES: dict[str, Callable[[int], list[Result]]] = {name: partial(measure, name) for name in LOADS}

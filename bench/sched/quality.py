@@ -1,18 +1,13 @@
-"""How well is placed: `python -m bench.quality [NAME…]`, on the traces in the folder that SAMPAN_TRACES names.
+"""How well is placed, on the traces in the folder that SAMPAN_TRACES names. Each is measured once: chance has no part in it.
 
 openb-NAME: GPU allocation (%), mean of the orders of arrival; contest-b-SECONDS: cost from empty on one core, reading
 included, no limit broken (an audit that shares nothing with the search counts, after the time); contest-b-start: the
-same from the given start by legal moves, each replayed. JSON lines go to build/bench/NAME.jsonl like those of `python -m bench`.
+same from the given start by legal moves, each replayed.
 """
 
 from __future__ import annotations
 
 import os
-
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy reads it
-
-import argparse
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.result import Result, save
+from bench.peers import Missing
+from bench.result import Result
 from sampan.base.clock import SystemClock
 from sampan.sim import contest, openb, route
 from sampan.sim.arrivals import Replay, allocation
@@ -97,33 +93,24 @@ def _line(measure: str, unit: str, value: float, peer: str = "", peer_value: flo
     return Result(measure=measure, unit=unit, value=value, runs=1, peer=peer, peer_value=peer_value, ratio=ratio, at=at)
 
 
-MEASURES: dict[str, Callable[[Path], list[Result]]] = {
+def on_traces(take: Callable[[Path], list[Result]], runs: int) -> list[Result]:
+    """Measure on the traces, on one core. Raises Missing where there are none."""
+    traces = os.environ.get("SAMPAN_TRACES")
+    if not traces:
+        raise Missing("SAMPAN_TRACES does not name a folder with traces")
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        return take(Path(traces))
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+_TAKES: dict[str, Callable[[Path], list[Result]]] = {
     "openb-default": partial(arrivals, "default"),
     "openb-cpu250": partial(arrivals, "cpu250"),
     "contest-b-60s": partial(from_empty, "contest-b-60s", 60),
     "contest-b-start": from_start,
     "contest-b-600s": partial(from_empty, "contest-b-600s", 600),
 }
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="bench.quality", description="How well Sampan places.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASURES)}; all when there is none")
-    names = parser.parse_args().names
-    unknown = set(names) - set(MEASURES)
-    if unknown:
-        parser.error(f"no measure {', '.join(sorted(unknown))}: there are {', '.join(MEASURES)}")
-    traces = os.environ.get("SAMPAN_TRACES")
-    if not traces:
-        print("SAMPAN_TRACES does not name a folder with traces: there is nothing to place", file=sys.stderr)
-        return 2
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    for name in names or MEASURES:
-        lines = MEASURES[name](Path(traces))
-        for measure in dict.fromkeys(line.measure for line in lines):
-            save(measure, [line for line in lines if line.measure == measure])
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+MEASURES: dict[str, Callable[[int], list[Result]]] = {name: partial(on_traces, take) for name, take in _TAKES.items()}
