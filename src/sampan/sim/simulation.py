@@ -98,6 +98,11 @@ class Simulation:
 
     # --- what events may do
 
+    def has_node(self, name: str) -> bool:
+        """Return whether there is such a node, drained ones included."""
+        self.snapshot.settle()
+        return name in self.snapshot.rows
+
     def set_node(self, node: Node) -> None:
         """Let a node come, or change what it offers. What runs on it stays."""
         self.snapshot.set_node(node)
@@ -199,51 +204,64 @@ class Simulation:
     # --- the scheduler's turn
 
     def _turn(self) -> None:
+        """Ask all that wait, round by round."""
         self.snapshot.settle()
         while (lines := self._waiting.hopeful()) and self._ask(lines):
             pass
 
     def _ask(self, lines: Sequence[Line]) -> bool:
-        """Ask the pods of lines that wait now, in order; returns whether that may help any that wait then."""
+        """Ask the pods that wait now, in order, of lines that may fit; returns whether there has to be another round."""
         order = [(-line.priority, line.waits[0].entry, line) for line in lines]
         heapq.heapify(order)
+        known = {line.number for line in lines}
         evicted, newest, running = False, self._waiting.newest, len(self.running)
         while order:
-            priority, _, line = heapq.heappop(order)
+            priority, entry, line = heapq.heappop(order)
             next_entry = order[0][1] if order and order[0][0] == priority else newest
             served, some = self._serve(line, next_entry)
-            evicted |= some
             if not line.waits:
+                known.discard(line.number)
                 self._waiting.close(line)
             elif served and line.waits[0].entry < newest:
                 heapq.heappush(order, (priority, line.waits[0].entry, line))
             elif served:
                 self._waiting.ask_again(line)
+            if some:
+                evicted = True
+                for other in self._waiting.more():  # there may be more room than was asked for
+                    head = -other.priority, other.waits[0].entry
+                    if other.number not in known and (priority, entry) < head and head[1] < newest:
+                        known.add(other.number)
+                        heapq.heappush(order, (*head, other))
         return evicted or (len(self.running) > running and self._waiting.wide)
 
     def _serve(self, line: Line, before: int) -> tuple[bool, bool]:
         """Ask a line's pods that came before an entry; returns whether all of them run, and whether somebody was evicted.
 
-        More and more of them are asked at once, as long as all of them fit.
+        More and more of them are asked at once, as long as all of them fit; at an eviction others must be looked at.
         """
-        count, evicted, waits = 1, False, line.waits
+        count, waits = 1, line.waits
         while waits and waits[0].entry < before:
             if not self._may_fit(line):
-                return False, evicted
+                line.fresh = False
+                return False, False
             some: list[Instance] = []
             most = line.size or count
             while waits and len(some) < most and (line.size or waits[0].entry < before):
                 some.append(waits.popleft())
-            missing, others = self._place(some)
-            evicted |= others
+            missing, evicted = self._place(some)
             waits.extendleft(reversed(missing))
             if missing:
-                return False, evicted
+                line.fresh = False
+            if missing or evicted:
+                return not missing, evicted
             count = min(4 * count, _MOST_AT_ONCE)
-        return True, evicted
+        return True, False
 
     def _may_fit(self, line: Line) -> bool:
         """Return whether it is worth to ask a line's next pods; a cheap look, as to be refused has its cost."""
+        if not self._waiting.may_fit(line):
+            return False
         lowest = self.snapshot.pods.lowest()
         if self._preempts and lowest is not None and lowest < line.priority:
             return True

@@ -24,6 +24,10 @@ _ANY = -(1 << 62)
 """Less than can be left: what is not asked for may be overdrawn."""
 
 
+_EXACT = 64
+"""So many nodes are looked at one by one; of more, whether the best of each amount would be enough."""
+
+
 class Line:
     """Pods of one shape and priority, in order. `size`: pods of a gang, which stand one behind another; 0: they are alone."""
 
@@ -42,23 +46,21 @@ class Waiting:
     """`preempts`: pods may evict others, so that a pod can fit where only lower ones leave."""
 
     def __init__(self, scheduler: Scheduler, *, preempts: bool) -> None:
+        self.newest = 0  # the next one's place among all that wait
         self._scheduler = scheduler
         self._snapshot = scheduler.snapshot
         self._preempts = preempts
         self._lines: dict[tuple[Shape, int, int], Line] = {}
         self._slots: list[Line | None] = []
         self._vacant: list[int] = []
-        self.newest = 0  # the next one's place among all that wait
+        self._fresh: list[Line] = []
         self._asked: Ints = np.full((0, 1), _ANY, np.int64)  # [slots, resources]
         self._priority: Ints = np.zeros(0, np.int64)
         self._always: Mask = np.zeros(0, np.bool_)  # lines whose rules reach beyond a node
-        self._seen = -1
-        self._epoch = -1
-        self._fresh: list[Line] = []
-
-    def __len__(self) -> int:
-        """Return how many lines there are."""
-        return len(self._lines)
+        self._round = (-1, -1)  # epoch and position of the touches, when the last round began
+        self._before = (-1, -1)  # the same of the round before
+        self._hope: Mask | None = None  # by slot; None: of all
+        self._hope_at = -1
 
     @property
     def wide(self) -> bool:
@@ -95,36 +97,55 @@ class Waiting:
         self._always[line.number] = False
         self._vacant.append(line.number)
 
+    # --- hope
+
     def hopeful(self) -> list[Line]:
-        """Return the lines whose first pod may fit now and did not when it was asked last, in no order."""
-        touches, epoch = self._snapshot.touches, self._snapshot.epoch
-        local = epoch == self._epoch and not self._snapshot.terms.all
-        rows = touches.since(self._seen) if local else None
-        self._seen, self._epoch = touches.position, epoch
+        """Begin a round: return the lines whose first pod may fit now and did not in the round before, in no order."""
+        self._before, self._round = self._round, (self._snapshot.epoch, self._snapshot.touches.position)
+        self._hope_at = -1
         fresh, self._fresh = [line for line in self._fresh if line.fresh], []
-        for line in fresh:
-            line.fresh = False
-        if len(self._lines) == len(fresh):
+        if len(self._lines) == len(fresh) or (self._before == self._round and not self.wide):
             return fresh
-        if rows is None:
+        others = [line for line in self.more() if not line.fresh]
+        return others + fresh
+
+    def more(self) -> list[Line]:
+        """Return the lines whose first pod may fit by what has happened since the round before, this round's evictions too."""
+        if not self._lines:
+            return []
+        hope = self._hopes()
+        if hope is None:
             return list(self._lines.values())
-        if not len(rows):
-            return fresh
-        found = self._may_fit_on(rows)
-        for line in fresh:
-            found[line.number] = True
-        slots = (self._slots[number] for number in np.flatnonzero(found).tolist())
+        slots = (self._slots[number] for number in np.flatnonzero(hope).tolist())
         return [line for line in slots if line is not None]
+
+    def may_fit(self, line: Line) -> bool:
+        """Return whether it is worth to ask a line's first pod; others of this round may have taken what it hoped for."""
+        hope = None if line.fresh else self._hopes()
+        return hope is None or bool(hope[line.number])
+
+    def _hopes(self) -> Mask | None:
+        """Return, for each slot, whether its pods may fit on a node that was touched since the round before; None: all may."""
+        touches = self._snapshot.touches
+        if self._hope_at != touches.position:
+            self._hope_at = touches.position
+            epoch, position = self._before
+            local = epoch == self._snapshot.epoch and not self._snapshot.terms.all
+            rows = touches.since(position) if local else None
+            self._hope = None if rows is None else self._may_fit_on(np.unique(rows))
+        return self._hope
 
     def _may_fit_on(self, rows: Rows) -> Mask:
         """Return, for each slot, whether its pods may fit on one of the rows by the amounts that are free, or at all costs."""
-        rows = np.unique(rows)
-        resources = self._snapshot.resources
-        free = resources.block[CPU : len(resources.free)].take(rows, axis=1).max(axis=1)
-        width = self._asked.shape[1]
-        found: Mask = (self._asked <= free[:width]).all(axis=1)
-        found |= self._always
-        if self._preempts:
+        resources, width = self._snapshot.resources, self._asked.shape[1]
+        free = resources.block[CPU : CPU + width].take(rows, axis=1)
+        found: Mask = self._always.copy()
+        if 0 < len(rows) <= _EXACT:
+            found |= (self._asked[:, :, None] <= free).all(axis=1).any(axis=1)
+        elif len(rows):
+            found |= (self._asked <= free.max(axis=1)).all(axis=1)
+        lowest = self._snapshot.pods.lowest()
+        if self._preempts and lowest is not None and (self._priority > lowest).any():
             pods = (pod.priority for row in rows.tolist() for pod, _ in self._snapshot.pods.on(row))
             lowest = min(pods, default=None)
             if lowest is not None:

@@ -1,0 +1,26 @@
+"""Page: one HTML file without anything from outside: a table and charts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+_STYLE = (
+    "body{font:15px/1.5 sans-serif;max-width:820px;margin:2em auto;padding:0 1em}td,th{padding:.15em .8em;text-align:right}"
+    "td:first-child,th:first-child{text-align:left}tr:nth-child(even){background:#f4f4f4}svg{margin:1em 0}"
+)
+
+
+def page(title: str, about: Sequence[str], table: Sequence[Sequence[str]], charts: Sequence[str]) -> str:
+    """Return a page with paragraphs, a table whose first row is its head, and charts."""
+    head, *body = table
+    rows = _row(head, "th") + "".join(_row(row, "td") for row in body)
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
+        f"<h1>{escape(title)}</h1>{''.join(f'<p>{escape(text)}</p>' for text in about)}"
+        f"<table>{rows}</table>{''.join(charts)}</html>\n"
+    )
+
+
+def _row(cells: Sequence[str], tag: str) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"

@@ -1,0 +1,1 @@
+"""Readers: from files of others to nodes and tasks."""

@@ -1,0 +1,40 @@
+"""Batch tasks of a public cluster trace (2017) in the form that CloudSimPy has them: a CSV file with a line a task.
+
+submit_time, duration     seconds
+cpu                       cores an instance
+memory                    an instance's part of a machine's
+job_id, task_id           a job has several tasks; that one waits for another is not in the file
+instances_num             instances that are alike; each is placed alone
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from sampan.schedule.node import Node
+from sampan.sim.task import Task
+from sampan.sim.traces import machine, table
+from sampan.sim.traces.trace import Trace, in_order
+
+COLUMNS = frozenset({"submit_time", "duration", "cpu", "memory", "job_id", "task_id", "instances_num"})
+
+
+def read(path: Path, node: Node) -> Trace:
+    """Return the tasks of a file, for machines like `node`.
+
+    Raises:
+        NotFound, InvalidArgument
+    """
+    memory = dict(node.allocatable)["memory"]
+    tasks = [
+        Task(
+            name=f"job-{row.text('job_id')}-{row.text('task_id')}-{number}",
+            arrival_s=row.number("submit_time"),
+            duration_s=row.number("duration"),
+            shape=machine.shape(math.ceil(row.number("cpu") * 1000), math.ceil(row.number("memory") * memory)),
+            count=row.whole("instances_num"),
+        )
+        for number, row in enumerate(table.rows(path))
+    ]
+    return Trace(in_order(tasks), [])

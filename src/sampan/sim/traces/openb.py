@@ -1,0 +1,67 @@
+"""The folder of a public GPU cluster's trace (2023), with its own times: pods come, run and leave as they did.
+
+LS and Guaranteed pods may evict Burstable ones, and these BE pods. A pod runs as long as it did, from when it was scheduled until it
+was deleted; those that were never scheduled are left out, as nobody knows how long they would have run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sampan.base.errors import InvalidArgument
+from sampan.schedule.devices import WHOLE
+from sampan.schedule.node import Node
+from sampan.schedule.shape import Shape
+from sampan.sim.task import Task
+from sampan.sim.traces import machine, table
+from sampan.sim.traces.table import Row
+from sampan.sim.traces.trace import Trace, in_order
+
+ALL_NODES, GPU_NODES, PODS = "openb_node_list_all_node.csv", "openb_node_list_gpu_node.csv", "openb_pod_list_{}.csv"
+PRIORITIES = {"LS": 2, "Guaranteed": 2, "Burstable": 1, "BE": 0}
+_MI = 1 << 20
+
+
+def read(folder: Path, workload: str) -> Trace:
+    """Return all nodes (those with GPUs where the folder has no more) and the pods of a list.
+
+    Raises:
+        NotFound, InvalidArgument: a file is missing, is not of this form, or has no times.
+    """
+    path = folder / PODS.format(workload)
+    if "scheduled_time" not in table.head(path):
+        raise InvalidArgument(f"{path} has no times: give a --workload that has, or --arrivals")
+    rows = list(table.rows(path))
+    ran = [row for row in rows if row.text("scheduled_time")]
+    names = ALL_NODES if (folder / ALL_NODES).exists() else GPU_NODES
+    nodes = [_node(row) for row in table.rows(folder / names)]
+    idle = len(rows) - len(ran)
+    why = f"{idle} pods that were never scheduled are left out" if idle else ""
+    return Trace(in_order([_task(number, row) for number, row in enumerate(ran)]), nodes, why)
+
+
+def _node(row: Row) -> Node:
+    return machine.node(
+        row.text("sn"), row.whole("cpu_milli"), row.whole("memory_mib") * _MI, row.whole("gpu", "0"), row.text("model")
+    )
+
+
+def _task(number: int, row: Row) -> Task:
+    kind = row.text("qos")
+    if kind not in PRIORITIES:
+        raise InvalidArgument(f"{row.where}: qos is {kind!r}: it is one of {', '.join(PRIORITIES)}")
+    return Task(
+        name=f"{row.text('name')}-{number}",
+        arrival_s=row.number("creation_time"),
+        duration_s=max(row.number("deletion_time") - row.number("scheduled_time"), 0.0),
+        shape=_shape(row),
+        priority=PRIORITIES[kind],
+        kind=kind,
+    )
+
+
+def _shape(row: Row) -> Shape:
+    gpus = row.whole("num_gpu", "0")
+    milli = row.whole("gpu_milli", "0") if gpus == 1 else WHOLE
+    models = tuple(sorted(filter(None, row.text("gpu_spec").split("|"))))
+    return machine.shape(row.whole("cpu_milli"), row.whole("memory_mib") * _MI, gpus, milli, models)

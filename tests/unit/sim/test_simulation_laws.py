@@ -1,0 +1,223 @@
+"""Laws of what is measured: every pod is somewhere, nothing is over capacity, the same seed gives the same bytes."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sampan.schedule.node import Node
+from sampan.schedule.profile import DEFAULT, PACKING
+from sampan.schedule.shape import Shape, amounts
+from sampan.sim.fairness import Fairness, jain
+from sampan.sim.meter import Meter
+from sampan.sim.observer import Observer
+from sampan.sim.replay import replay
+from sampan.sim.simulation import Simulation
+from sampan.sim.span import Spans
+from sampan.sim.summary import summary
+from sampan.sim.task import Task
+from sampan.sim.traces import machine
+from sampan.sim.traces.trace import scaled
+
+GI = 1 << 30
+few = st.sampled_from
+nodes = st.lists(
+    st.builds(lambda cpu, gpus: (cpu * 1000, 8 * GI, gpus), st.integers(1, 4), st.integers(0, 2)),
+    min_size=1,
+    max_size=4,
+).map(lambda sizes: [machine.node(f"n{number}", *size) for number, size in enumerate(sizes)])
+shapes = st.builds(machine.shape, few([0, 500, 1500, 6000]), few([0, GI, 3 * GI]), st.just(0)) | st.builds(
+    machine.shape, few([500]), few([GI]), st.just(1), few([300, 500, 1000])
+)
+
+
+@st.composite
+def tasks(draw: st.DrawFn) -> list[Task]:
+    now, found = draw(few([0.0, 1e6])), []
+    for number in range(draw(st.integers(1, 14))):
+        now += draw(few([0.0, 0.0, 1.0, 2.5]))
+        found.append(
+            Task(
+                name=f"t{number}",
+                arrival_s=now,
+                duration_s=draw(few([0.0, 1.0, 3.0, 30.0, math.inf])),
+                shape=draw(shapes),
+                priority=draw(st.integers(0, 2)),
+                user=draw(few("ab")),
+                kind=draw(few(["LS", "BE"])),
+                count=draw(st.integers(1, 4)),
+                together=draw(st.booleans()),
+            )
+        )
+    return found
+
+
+class Auditor(Observer):
+    """Counts all again at each moment, from what the snapshot's columns say and from what was told."""
+
+    def __init__(self, simulation: Simulation, wanted: list[Task]) -> None:
+        self.of = simulation
+        self.counts = {"arrived": 0, "running": 0, "waiting": 0, "ended": 0}
+        self.total = sum(task.count for task in wanted)
+        simulation.observers.append(self)
+
+    def arrived(self, instances):
+        self.counts["arrived"] += len(instances)
+        self.counts["waiting"] += len(instances)
+
+    def started(self, instances):
+        self.counts["waiting"] -= len(instances)
+        self.counts["running"] += len(instances)
+
+    def ended(self, instances):
+        self.counts["running"] -= len(instances)
+        self.counts["ended"] += len(instances)
+
+    def evicted(self, instance, reason):
+        self.counts["running"] -= 1
+        self.counts["waiting"] += 1
+
+    def settled(self, now_s):
+        snapshot = self.of.snapshot
+        assert self.counts["running"] == len(self.of.running) == len(snapshot.pods)
+        assert self.counts["waiting"] == len(list(self.of.waiting()))
+        assert sum(self.counts.values()) == 2 * self.counts["arrived"] <= 2 * self.total
+        assert all((column >= 0).all() for column in snapshot.resources.free[2:])
+        assert all((column[column != -1] >= 0).all() for column in snapshot.devices.free.values())
+        for one in self.of.waiting():
+            if not one.task.together:
+                assert self.of.scheduler.standing(one.task.shape).best() < 0
+        for one in self.of.running.values():
+            assert snapshot.node_of(one.key) == one.node
+            assert one.ends_s >= now_s
+
+
+@given(nodes, tasks(), few([DEFAULT, PACKING]), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_every_pod_is_somewhere_and_nothing_is_over_capacity(machines, wanted, profile, preempts):
+    simulation = Simulation(machines, wanted, profile, preempts=preempts)
+    auditor = Auditor(simulation, wanted)
+    meter = Meter(simulation, wanted[0].arrival_s, 0.5)
+    simulation.run()
+    meter.close()
+    found = summary("", simulation, meter)
+    counts = auditor.counts
+    assert (found.arrived, found.ended, found.running) == (counts["arrived"], counts["ended"], counts["running"])
+    assert found.waiting + found.refused == counts["waiting"]
+    assert found.arrived == sum(task.count for task in wanted)
+    assert found.ended <= found.placed <= found.arrived
+    assert all(0 <= share <= 100.000001 for share in (*found.used.values(), *found.fragmented.values()))
+    assert all(
+        used + lost <= 100.000001 for used, lost in zip(found.used.values(), found.fragmented.values(), strict=True)
+    )
+    assert found.fairness is None or 0.5 <= found.fairness.jain <= 1.000001
+    assert preempts or not found.evictions
+    for series in (found.series.running, found.series.waiting, *found.series.used.values()):
+        assert len(series) == len(found.series.begin_s)
+
+
+@given(nodes, tasks(), st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_the_same_again_in_whatever_order_nodes_are_listed(machines, wanted, source):
+    first = msgspec.json.encode(replay("p", PACKING, machines, wanted))
+    source.shuffle(machines)
+    assert msgspec.json.encode(replay("p", PACKING, machines, wanted)) == first
+
+
+def test_scaling_is_drawn_by_the_seed():
+    wanted = [
+        Task(name=f"t{number}", arrival_s=number, duration_s=1.0, shape=machine.shape(1, 1)) for number in range(2000)
+    ]
+    assert scaled(wanted, 0.3, 1) == scaled(wanted, 0.3, 1) != scaled(wanted, 0.3, 2)
+    assert 500 < len(scaled(wanted, 0.3, 1)) < 700
+    assert {task.count for task in scaled(wanted, 2.5, 1)} == {2, 3}
+    gang = [msgspec.structs.replace(task, together=True, count=4) for task in wanted[:2]]
+    assert [(task.name, task.count) for task in scaled(gang, 2, 1)] == [("t0", 4), ("t0.2", 4), ("t1", 4), ("t1.2", 4)]
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.01, 50), st.floats(0, 9)), min_size=1, max_size=60),
+    st.floats(0.1, 5),
+    few([2, 4, 8]),
+)
+@settings(max_examples=200, deadline=None)
+def test_spans_keep_what_was_there(steps, first_s, most):
+    spans = Spans(1, 10.0, first_s, most)
+    now = 10.0
+    for passed, value in steps:
+        now += passed
+        while now >= spans.edge_s:
+            spans.add(spans.edge_s, [value])
+            spans.begin()
+        spans.add(now, [value])
+    assert len(spans.all) <= most
+    assert math.fsum(span.sums[0] for span in spans.all) == pytest.approx(
+        sum(passed * value for passed, value in steps)
+    )
+    assert math.fsum(span.length_s for span in spans.all) == pytest.approx(sum(passed for passed, _ in steps))
+    assert all(span.length_s == pytest.approx(spans.span_s) for span in spans.all[:-1])
+
+
+def test_fairness_by_hand():
+    half = Shape(requests=amounts({"cpu": 500, "memory": 10}))
+    owners = Fairness({"cpu": 1000, "memory": 100})
+    assert owners.share(half) == 0.5
+    owners.change("a", 0.0, 0.5, 0.0)
+    owners.change("b", 2.0, 0.0, 0.5)
+    owners.change("b", 6.0, 0.5, -0.5)
+    portions = owners.portions(10.0)
+    assert portions == {"a": (5.0, 5.0), "b": (2.0, 4.0)}
+    assert jain(portions) == pytest.approx(1.5**2 / (2 * 1.25))
+    assert jain({"a": (3.0, 3.0), "b": (0.0, 5.0)}) == 0.5
+    assert jain({"a": (0.0, 3.0)}) == 1.0
+    assert owners.portions(12.0) == {"a": (1.0, 1.0), "b": (1.0, 1.0)}
+
+
+def test_figures_by_hand():
+    """One node of 2 cores: x takes both for 10 s, y comes at 5 s and waits 5 s, z can never run."""
+    tasks = [
+        Task(name="x", arrival_s=0.0, duration_s=10.0, shape=machine.shape(2000, 0), user="a", kind="LS"),
+        Task(name="y", arrival_s=5.0, duration_s=20.0, shape=machine.shape(1000, 0), user="b", kind="BE"),
+        Task(name="z", arrival_s=5.0, duration_s=20.0, shape=machine.shape(3000, 0), user="c", kind="BE"),
+    ]
+    found = replay("p", DEFAULT, [machine.node("n", 2000, GI)], tasks)
+    assert (found.arrived, found.placed, found.ended, found.waiting, found.refused) == (3, 2, 2, 0, 1)
+    assert found.lasted_s == 30.0
+    assert found.used["cpu"] == pytest.approx(100 * (20 + 20) / 60)
+    assert found.wait_s is not None
+    assert (found.wait_s.mean, found.wait_s.p50, found.wait_s.max) == (2.5, 0.0, 5.0)
+    assert found.slowdown is not None
+    assert found.slowdown.max == 25 / 20
+    assert found.classes["BE"].wait_s is not None
+    assert found.fairness is not None
+    assert {name: one.served for name, one in found.fairness.owners.items()} == {"a": 100.0, "b": 80.0, "c": 0.0}
+    assert found.fairness.jain == pytest.approx(1.8**2 / (3 * 1.64))
+
+
+def test_lost_work_and_a_cut():
+    tasks = [
+        Task(name="low", arrival_s=0.0, duration_s=10.0, shape=machine.shape(1000, 0)),
+        Task(name="high", arrival_s=4.0, duration_s=10.0, shape=machine.shape(1000, 0), priority=1),
+    ]
+    one = [machine.node("n", 1000, GI)]
+    found = replay("p", DEFAULT, one, tasks)
+    assert found.evictions == {"preempted": 1}
+    assert found.lost["cpu"] == pytest.approx(100 * 4 / 24)
+    cut = replay("p", DEFAULT, one, tasks, until_s=6.0)
+    assert (cut.running, cut.waiting, cut.ended, cut.lasted_s) == (1, 1, 0, 6.0)
+    assert replay("p", DEFAULT, one, tasks, preempts=False).evictions == {}
+
+
+def test_fragments_are_what_a_shape_cannot_use():
+    """Two nodes with 1 core left each: to tasks of 2 cores, half of what comes, all of that is of no use."""
+    tasks = [
+        Task(name="x", arrival_s=0.0, duration_s=100.0, shape=machine.shape(3000, 0), count=2),
+        Task(name="y", arrival_s=0.0, duration_s=100.0, shape=machine.shape(2000, 0), count=2),
+    ]
+    machines: list[Node] = [machine.node(name, 4000, GI) for name in "ab"]
+    found = replay("p", DEFAULT, machines, tasks)
+    assert found.series.fragmented["cpu"][10] == pytest.approx(100 * 2 / 8)
