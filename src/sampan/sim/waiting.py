@@ -141,7 +141,7 @@ class Waiting:
         free = resources.block[CPU : CPU + width].take(rows, axis=1)
         found: Mask = self._always.copy()
         if 0 < len(rows) <= _EXACT:
-            found |= (self._asked[:, :, None] <= free).all(axis=1).any(axis=1)
+            found |= np.any(np.all(self._asked[:, :, None] <= free, axis=1), axis=1)
         elif len(rows):
             found |= (self._asked <= free.max(axis=1)).all(axis=1)
         lowest = self._snapshot.pods.lowest()
