@@ -54,7 +54,7 @@ class Estimator:
     def estimate(self, rows: Rows, nodes: Rows, use: Use, asked: Use, now_s: float) -> Use:
         """Take in what different pods use now, [pods] with the node of each, and return what they will use, [nodes].
 
-        Never less than they use now, added up.
+        Never less than they use now, added up. What a node used while all of its pods were new is no part of its series.
         """
         policy = self._policy
         self._memory.add(rows, use.memory.astype(np.float64), now_s)
@@ -67,11 +67,12 @@ class Estimator:
             self._by_node(nodes, np.where(of, cpu, 0))
             for of, cpu in ((~new, use.cpu), (~new, asked.cpu), (new, np.maximum(asked.cpu, use.cpu)))
         )
-        every = np.arange(self._nodes)
-        self._cpu.add(every, known_use.astype(np.float64), now_s)
-        there = (known_use > 0) | (known_asked > 0)
-        usual = np.where(there, self._cpu.percentile(every, policy.cpu_percentile), 0.0)
-        cpu = _safe(usual, policy.cpu_safety, known_asked, known_use) + new_cpu
+        there = np.flatnonzero(self._by_node(nodes, (~new).astype(np.int64)))
+        self._cpu.add(there, known_use[there].astype(np.float64), now_s)
+        cpu = new_cpu
+        cpu[there] += _safe(
+            self._cpu.percentile(there, policy.cpu_percentile), policy.cpu_safety, known_asked[there], known_use[there]
+        )
         return Use(cpu, self._by_node(nodes, memory))
 
     def _by_node(self, nodes: Rows, column: Ints) -> Ints:

@@ -15,7 +15,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     # How use is estimated. Memory is not compressible: what it was is forgotten slowly, and nearly all of it counts.
-    cpu_half_life_s: float = 3600.0
+    cpu_half_life_s: float = 1800.0
     cpu_percentile: float = 0.95
     memory_half_life_s: float = 86_400.0
     memory_percentile: float = 0.99

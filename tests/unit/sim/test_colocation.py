@@ -1,0 +1,261 @@
+"""Co-location in a simulation: small worlds whose course is known, and traces, where they are."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from packings import packing
+from sampan.base.errors import InvalidArgument
+from sampan.cmd.sim_colocate import main
+from sampan.schedule.colocation.action import Action, Rule, Verb
+from sampan.schedule.colocation.estimate import Use
+from sampan.schedule.colocation.policy import Policy
+from sampan.sim.colocation import Colocation
+from sampan.sim.colocation_world import BEST_EFFORT, LATENCY_CRITICAL, Mode, World, fleet, hurried, worked_off
+from sampan.sim.task import FOREVER_S, Task
+from sampan.sim.traces import machine
+from sampan.sim.usage import Curves, Usage
+
+GIB = 1 << 30
+HOUR_S = 3600.0
+TRACES = os.environ.get("SAMPAN_TRACES", "")
+
+
+def service(cpu: int, memory: int, name: str = "web") -> Task:
+    return Task(
+        name=name,
+        arrival_s=0,
+        duration_s=FOREVER_S,
+        shape=machine.shape(cpu, memory),
+        priority=1,
+        kind=LATENCY_CRITICAL,
+    )
+
+
+def job(count: int, memory: int = GIB, duration_s: float = HOUR_S) -> Task:
+    return Task(
+        name="job", arrival_s=0, duration_s=duration_s, shape=machine.shape(1000, memory), kind=BEST_EFFORT, count=count
+    )
+
+
+def world(cpu: list[float], memory: list[float], *batch: Task) -> World:
+    """One node of 10 cores and 100 GiB, one service that asks for 8 cores and 50 GiB, and uses these parts of it."""
+    return World(
+        nodes=[machine.node("n", 10_000, 100 * GIB)],
+        services=[service(8000, 50 * GIB)],
+        batch=batch,
+        curves=Curves(np.array([cpu]), np.array([memory])),
+        curve_of={"web": 0},
+    )
+
+
+CALM = world([0.25], [0.5], job(20))
+"""2 cores are in use, always."""
+RISING = world([0.25] * 4 + [0.95] * 8, [0.5] * 12, job(6, duration_s=10 * HOUR_S))
+"""After an hour 7.6 cores are in use."""
+
+
+def test_without_best_effort_work_and_by_requests():
+    none = Colocation(CALM, Mode.NONE).run(3 * HOUR_S)
+    assert none.cpu_percent == pytest.approx(20)
+    assert (none.done_core_hours, none.ended, none.waiting) == (0, 0, 0)
+    by_requests = Colocation(CALM, Mode.REQUESTS).run(3 * HOUR_S)
+    assert by_requests.cpu_percent == pytest.approx(40)
+    assert by_requests.done_core_hours == pytest.approx(6)
+    assert (by_requests.ended, by_requests.waiting, by_requests.evictions) == (6, 12, 0)
+
+
+def test_co_located_as_reckoned_by_hand():
+    """At 60 s the service is new and counts with its 8 cores: 1 is reclaimed. At 1,860 s it counts with 2 and safety: 6 are."""
+    found = Colocation(CALM, Mode.COLOCATED).run(3 * HOUR_S)
+    worked_s = (3 * HOUR_S - 60) + 5 * (3 * HOUR_S - 1860)
+    assert found.done_core_hours == pytest.approx(worked_s / HOUR_S)
+    assert found.cpu_percent == pytest.approx(20 + 100 * worked_s / (10 * 3 * HOUR_S))
+    assert (found.ended, found.waiting) == (12, 2)
+    waited_s = [60, *[1860] * 5, 3660, *[5460] * 5, 7260, *[9060] * 5, *[3 * HOUR_S] * 2]
+    assert found.wait_minutes == pytest.approx(sum(waited_s) / 20 / 60)
+    assert (found.evictions, found.suppressions, found.lack_time_percent) == (0, 0, 0)
+
+
+def test_a_rise_is_met_a_period_late_then_pods_are_suppressed_then_some_go():
+    """6 of 10 cores are theirs when 7.6 are wanted: 3.6 lack for one period. Then 1.4 are left: 15 minutes later 4 of 6 go."""
+    told: list[tuple[float, Action]] = []
+    run = Colocation(RISING, Mode.COLOCATED, told=lambda now_s, action: told.append((now_s, action)))
+    found = run.run(2 * HOUR_S)
+    assert found.lack_time_percent == pytest.approx(100 * 60 / (2 * HOUR_S))
+    assert found.lack_percent == pytest.approx(100 * 3.6 * 60 / ((2 + 7.6) * HOUR_S))
+    assert found.lack_worst_percent == pytest.approx(100 * 3.6 / 7.6)
+    lower, *gone = [(now_s, action) for now_s, action in told if action.verb in (Verb.LOWER, Verb.EVICT)]
+    assert (lower[0], lower[1].rule) == (3660, Rule.USE_ROSE)
+    assert {(now_s, action.rule) for now_s, action in gone} == {(4560, Rule.STARVED)}
+    assert (len(gone), found.evictions, found.waiting, found.suppressions) == (4, 4, 4, 1)
+    assert run.meter.wanted.tolist() == [2000]
+    done_s = [3600, *[1800] * 5]  # by 3,660 s
+    slow = [1.4 / 6 * 900] * 6
+    kept_s = sum(done_s[:2]) + sum(slow[:2]) + 1.4 * (2 * HOUR_S - 4560)
+    assert found.done_core_hours == pytest.approx(kept_s / HOUR_S)
+    assert found.lost_core_hours == pytest.approx((sum(done_s[2:]) + sum(slow[2:])) / HOUR_S)
+
+
+def test_memory_that_becomes_short_ends_best_effort_pods_only_as_many_as_needed():
+    """25 GiB are in use by the service, then 50; 65 by pods: 15 GiB too many, and 95 may be in use: two of 10 GiB go."""
+    tight = world([0.25] * 12, [0.5] * 4 + [1.0] * 8, job(6, 10 * GIB, 10 * HOUR_S))
+    told: list[Action] = []
+    found = Colocation(tight, Mode.COLOCATED, told=lambda _, action: told.append(action)).run(2 * HOUR_S)
+    gone = [action for action in told if action.verb is Verb.EVICT]
+    assert {action.rule for action in gone} == {Rule.MEMORY_SHORT}
+    assert (len(gone), found.evictions) == (2, 2)
+    assert dict(gone[0].numbers)["node MiB in use"] == 110 * 1024
+    assert found.waiting == 2  # 45 GiB are left, less what is never given away
+
+
+def test_the_same_seed_gives_the_same_course_another_one_another():
+    problem = packing(3, apps=20, machines=30)
+    batch = [job(200, duration_s=900.0)]
+    first, again, other = (
+        Colocation(fleet(problem, batch, 6, seed, 0.3), Mode.COLOCATED, seed=seed, noise=0.2).run(4 * HOUR_S)
+        for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.integers(1, 30), st.integers(1, 20))
+@settings(max_examples=25, deadline=None)
+def test_services_whose_use_is_even_never_lack_anything(cpu, memory, count, gibs):
+    even = world([cpu], [memory], job(count, gibs * GIB, 600.0))
+    for mode in Mode:
+        found = Colocation(even, mode).run(2 * HOUR_S)
+        assert (found.lack_time_percent, found.evictions, found.lost_core_hours) == (0, 0, 0)
+        assert found.cpu_percent <= 100
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=8), st.integers(0, 5), st.integers(1, 20))
+@settings(max_examples=25, deadline=None)
+def test_services_lack_something_only_in_the_period_after_a_rise(cpu, seed, count):
+    """With no noise a rise is at a point; a plan that knows of it is one period late."""
+    rising = world(cpu, [0.5] * len(cpu), job(count, GIB, 600.0 + 100 * seed))
+    run = Colocation(rising, Mode.COLOCATED)
+    whole_s = 900.0 * len(cpu)
+    found = run.run(whole_s)
+    rises = sum(after > before for before, after in pairwise(cpu))
+    assert found.lack_time_percent <= 100 * 60 * rises / whole_s + 1e-9
+
+
+def test_what_services_use_is_by_seed_pod_and_time_alone():
+    usage = Usage(Curves(np.array([[0.5, 1.0]]), np.array([[0.1, 0.2]])), 3, 60, seed=1, noise=0.1)
+    asked = Use(np.array([1000] * 3), np.array([GIB] * 3))
+    every = usage.use(np.arange(3), np.zeros(3, np.int64), asked, 930)
+    one = usage.use(np.array([2]), np.array([0]), Use(asked.cpu[:1], asked.memory[:1]), 959)
+    assert one.cpu[0] == every.cpu[2]
+    assert len(set(every.cpu.tolist())) == 3
+    assert every.memory.tolist() == [GIB // 5 + 1] * 3
+    even = Usage(Curves(np.array([[0.5, 1.0]]), np.array([[0.1, 0.2]])), 3, 60)
+    assert [even.use(np.array([0]), np.array([0]), Use(asked.cpu[:1], asked.memory[:1]), at).cpu[0] for at in (0, 900, 1800)] == [500, 1000, 500]  # fmt: skip
+
+
+def test_many_short_pods_are_worked_off_by_fewer():
+    short = replace_job(job(100, GIB - 5, 60.0), 1000)
+    found = worked_off(short, 1800)
+    assert (found.count, found.duration_s) == (4, 1500)
+    assert dict(found.shape.requests)["memory"] == GIB
+    long = worked_off(job(3, GIB, 7200.0), 1800)
+    assert (long.count, long.duration_s) == (3, 7200)
+
+
+def replace_job(task: Task, cpu: int) -> Task:
+    return Task(
+        name=task.name,
+        arrival_s=task.arrival_s,
+        duration_s=task.duration_s,
+        shape=machine.shape(cpu, dict(task.shape.requests)["memory"]),
+        count=task.count,
+    )
+
+
+def test_the_last_days_of_a_trace_come_faster_and_run_as_long():
+    day = 86_400.0
+    tasks = [
+        Task(name=name, arrival_s=arrival * day, duration_s=duration * day, shape=machine.shape(1, 1))
+        for name, arrival, duration in (("gone", 0, 5), ("there", 1, 8), ("new", 8, 1), ("last", 10, 2))
+    ]
+    found = [(task.name, task.arrival_s / day, task.duration_s / day) for task in hurried(tasks, 4, 10)]
+    assert found == [("there", 0, 3), ("new", pytest.approx(0.2), 1), ("last", pytest.approx(0.4), 2)]
+
+
+def test_a_fleet_of_more_machines_than_there_are_is_refused():
+    with pytest.raises(InvalidArgument, match="ask for 1 to 16 by --nodes"):
+        fleet(packing(0), [], 17, 0, 0.0)
+
+
+def test_services_of_a_fleet_ask_for_their_peak_and_slack_and_use_what_the_curve_says():
+    problem = replace(packing(0), app=np.arange(12))
+    found = fleet(problem, [], 16, 0, 0.25)
+    assert sum(task.count for task in found.services) == 12
+    for task in found.services:
+        app = found.curve_of[task.name]
+        requests = dict(task.shape.requests)
+        assert requests["cpu"] == pytest.approx(1250 * problem.cpu[app].max(), abs=1)
+        assert requests["cpu"] * found.curves.cpu[app] == pytest.approx(1000 * problem.cpu[app], abs=1)
+        assert requests["memory"] * found.curves.memory[app] == pytest.approx(GIB * problem.memory[app], abs=1)
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["--trace", "none.zip", "--batch", "x"], "--trace names the contest's zip"),
+        (["--trace", "none.zip"], "--batch FILE, or --classes DIR"),
+        (["--trace", "none.zip", "--batch", "x", "--classes", "y"], "--batch FILE, or --classes DIR"),
+    ],
+)
+def test_what_is_missing_is_told(argv, says, capsys):
+    assert main(argv) == 1
+    assert says in capsys.readouterr().err
+
+
+def table(text: str) -> dict[str, list[str]]:
+    """Return the cells after the mode, by mode."""
+    rows = [line.split("   ") for line in text.splitlines()[1:4]]
+    return {row[0]: [cell.strip() for cell in row[1:] if cell.strip()] for row in rows}
+
+
+@pytest.mark.skipif(not TRACES, reason="SAMPAN_TRACES does not name a folder with traces")
+def test_on_a_part_of_a_real_fleet_co_location_does_more_and_keeps_its_promise(capsys, tmp_path):
+    contest = f"{TRACES}/alibaba-tianchi-2018-preB/preliminary_dataB_20180726.zip"
+    argv = ["--trace", contest, "--batch", f"{TRACES}/alibaba-2017-batch-cloudsimpy/jobs.csv", "--without"]
+    argv += ["--nodes", "6", "--part", "0.2", "--hours", "12", "--html", str(tmp_path / "page.html")]
+    assert main(argv) == 0
+    text = capsys.readouterr().out
+    found = table(text)
+    none, by_requests, colocated = (found[mode.value] for mode in Mode)
+    assert float(none[0]) + 5 < float(by_requests[0]) < float(colocated[0]) - 5 < 90
+    assert float(colocated[1].replace(",", "")) > 1.3 * float(by_requests[1].replace(",", ""))
+    assert "kept." in text
+    assert "<svg" in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.skipif(not TRACES, reason="SAMPAN_TRACES does not name a folder with traces")
+def test_on_the_classes_of_a_gpu_cluster(capsys, tmp_path):
+    contest = Path(TRACES) / "alibaba-tianchi-2018-preB" / "preliminary_dataB_20180726.zip"
+    argv = ["--trace", str(contest), "--classes", f"{TRACES}/alibaba-openb-2023", "--without", "--nodes", "25"]
+    assert main([*argv, "--period", "300", "--days", "12", "--actions", str(tmp_path / "actions")]) == 0
+    found = table(capsys.readouterr().out)
+    by_requests, colocated = found[Mode.REQUESTS.value], found[Mode.COLOCATED.value]
+    assert int(colocated[7]) < int(by_requests[7])  # fewer are evicted
+    assert float(colocated[2].replace(",", "")) < float(by_requests[2].replace(",", ""))  # and less is lost
+    assert " s: " in (tmp_path / "actions").read_text()
+
+
+def test_a_policy_of_ones_own():
+    """Without margins and safety, and no warming up, 8 cores are reclaimed at once."""
+    bold = Policy(cpu_margin=0, cpu_headroom=0, cpu_safety=0, warm_up_s=0, cpu_percentile=0.5)
+    found = Colocation(CALM, Mode.COLOCATED, bold).run(HOUR_S)
+    assert found.cpu_percent == pytest.approx(20 + 70 * (1 - 60 / HOUR_S))  # the bucket above 2 cores is 2.03
