@@ -14,7 +14,7 @@ from sampan.cli.table import Row, show
 from sampan.client import kubeconfig
 from sampan.client.http import HttpClient
 from sampan.client.port import Ref
-from sampan.cmd import sched_new, scheduling_policies
+from sampan.cmd import sched_new, sched_rebalance, scheduling_policies
 from sampan.control.scheduling import manifest
 from sampan.control.scheduling.cluster import Cluster
 from sampan.control.scheduling.following import read_once
@@ -31,6 +31,8 @@ _COLUMNS = (("POD", "pod"), ("NODE", "node"), ("EVICTS", "evicts"))
 
 def main(argv: list[str]) -> int:
     """Run `sampan sched whatif` or `new`; returns the exit code: 1 where a pod of the manifest would not be placed."""
+    if argv[:1] == ["rebalance"]:
+        return sched_rebalance.main(argv[1:])
     parser = argparse.ArgumentParser(prog="sampan sched", description="Ask the scheduler, or write a policy for it.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     text = "say where the pods of a manifest would be placed, with the nodes that it adds; nothing is changed"
@@ -42,6 +44,7 @@ def main(argv: list[str]) -> int:
     text = "write NAME.py, a scheduling policy to begin with, and test_NAME.py; what is there is left as it is"
     verb = verbs.add_parser("new", help=text, description=text)
     verb.add_argument("name", metavar="NAME")
+    verbs.add_parser("rebalance", help=sched_rebalance.HELP, add_help=False)
     words = parser.parse_args(argv)
     try:
         return _new(words.name) if words.verb == "new" else _told(words)
