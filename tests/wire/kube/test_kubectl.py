@@ -132,6 +132,17 @@ def test_strict_validation(k):
     assert "created" in warned
 
 
+def test_a_field_that_nobody_knows_is_told_once(k):
+    """It is kept, and who comes later with something else is not to blame for it."""
+    k("apply -f -", stdin=DEPLOYMENT % "nginx:1")
+    typed = ["patch", "deployment", "web", "-p", '{"spec":{"replicass":5}}']
+    assert 'Warning: unknown field "spec.replicass"' in k(typed, check=False)
+    assert k("apply -f -", stdin=DEPLOYMENT % "nginx:2") == "deployment.apps/web configured\n"
+    assert "Warning" not in k("rollout restart deployment web", check=False)
+    assert "serverside-applied" in k("apply --server-side --force-conflicts -f -", stdin=DEPLOYMENT % "nginx:3")
+    assert get(k, "deployment web")["spec"]["replicass"] == 5
+
+
 def test_duplicate_fields(plane, namespace):
     """kubectl itself drops them, so they are sent as they are."""
     twice = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"},"data":{"a":"1","a":"2"}}'

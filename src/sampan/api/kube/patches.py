@@ -69,15 +69,16 @@ class Patches:
             )
 
         async def make(live: Object) -> Object:
+            there = _unknown_before(call, live)
             new = change(live)
             if media == JSON_PATCH:  # its operations can nest what they find
                 decoding.shallow(new)
-            return self._checked(call, new)
+            return self._checked(call, new, there)
 
         return make
 
-    def _checked(self, call: Call, new: Any) -> Object:
-        """Judge what came out of a patch."""
+    def _checked(self, call: Call, new: Any, there: set[str]) -> Object:
+        """Judge what came out of a patch; `there`: what was said of unknown fields before."""
         resource = call.served.resource
         if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
             raise status.bad_request(f"the patch leaves no {resource.kind}")
@@ -86,7 +87,7 @@ class Patches:
             raise status.bad_request(
                 f"the name of the object ({objects.name(new)}) does not match the name on the URL ({call.target.name})"
             )
-        faults = _unknown(call, new)
+        faults = [fault for fault in _unknown(call, new) if fault not in there]
         if faults and call.validation == "Strict":
             fault = fielderror.invalid(
                 "patch", call.request.body.decode(errors="replace"), f"strict decoding error: {', '.join(faults)}"
@@ -155,6 +156,14 @@ def _typed(call: Call, obj: Object) -> None:
     except check.WrongType as error:
         about = f"{call.target.namespace}/{call.target.name}; {resource.api_version}, Kind={resource.kind}"
         raise status.bad_request(f"failed to create typed patch object ({about}): {error}") from error
+
+
+def _unknown_before(call: Call, live: Object) -> set[str]:
+    """Return what is said of fields of a live object that nobody knows: no patch is to blame for them."""
+    try:
+        return set(bodies.unknown_fields(call.served, live)) if call.validation != "Ignore" else set()
+    except check.WrongType:
+        return set()
 
 
 def _unknown(call: Call, new: Object) -> list[str]:

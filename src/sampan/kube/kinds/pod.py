@@ -95,7 +95,8 @@ def _validate_update(new: Object, old: Object) -> list[FieldError]:
                 mine["image"], mine["imagePullPolicy"] = its.get("image"), its.get("imagePullPolicy")
                 if its.get("imagePullPolicy") is None:
                     del mine["imagePullPolicy"]
-    for key in ("activeDeadlineSeconds", "terminationGracePeriodSeconds", "schedulingGates"):
+    faults = _gates(after, before)
+    for key in ("activeDeadlineSeconds", "schedulingGates"):
         _adopt(after, before, key)
     if before.get("tolerations") != after.get("tolerations"):
         kept = [item for item in before.get("tolerations") or [] if item not in (after.get("tolerations") or [])]
@@ -104,7 +105,18 @@ def _validate_update(new: Object, old: Object) -> list[FieldError]:
     if (old["spec"].get("schedulingGates")) and "nodeName" not in old["spec"]:
         for key in ("nodeSelector", "affinity"):
             _adopt(after, before, key)
-    return [] if after == before else [forbidden("spec", _ALLOWED)]
+    return faults if after == before else [*faults, forbidden("spec", _ALLOWED)]
+
+
+def _gates(after: Object, before: Object) -> list[FieldError]:
+    kept = [gate.get("name") for gate in before.get("schedulingGates") or []]
+    return [
+        forbidden(
+            "spec.schedulingGates", f"only deletion is allowed, but found new scheduling gate '{gate.get('name')}'"
+        )
+        for gate in after.get("schedulingGates") or []
+        if gate.get("name") not in kept
+    ]
 
 
 def _adopt(after: Object, before: Object, key: str) -> None:

@@ -395,3 +395,17 @@ def test_a_service_of_another_type_loses_what_that_has_not(
     assert set(kept) <= set(new["spec"])
     assert any("nodePort" in port for port in new["spec"]["ports"]) is (kind == "NodePort")
     assert strategy.validate(new) == []
+
+
+def test_what_a_pod_may_not_change() -> None:
+    strategy, before = strategy_of("Pod"), defaulted(strategy_of("Pod"), POD)
+    gates = before["spec"]["schedulingGates"]
+    for path, value, why in (
+        ("spec.schedulingGates", [], ""),
+        ("spec.schedulingGates", [*gates, {"name": "another"}], "found new scheduling gate 'another'"),
+        ("spec.terminationGracePeriodSeconds", 5, "pod updates may not change fields other than"),
+        ("spec.containers.0.image", "other", ""),
+    ):
+        found = [str(fault) for fault in strategy.validate_update(edited(before, path, value), before)]
+        assert len(found) == bool(why)
+        assert all(why in fault for fault in found)
