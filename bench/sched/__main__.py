@@ -15,10 +15,10 @@ import sys
 
 from bench.peers import Missing
 from bench.result import save
-from bench.sched import api, core, offers, quality
+from bench.sched import api, core, offers, quality, simulation
 
 RUNS = 5
-MEASURES = {**core.MEASURES, **offers.MEASURES, **api.MEASURES, **quality.MEASURES}
+MEASURES = {**core.MEASURES, **offers.MEASURES, **simulation.MEASURES, **api.MEASURES, **quality.MEASURES}
 
 
 def main(argv: list[str] | None = None) -> int:

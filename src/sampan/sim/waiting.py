@@ -27,6 +27,9 @@ _ANY = -(1 << 62)
 _EXACT = 64
 """So many nodes are looked at one by one; of more, whether the best of each amount would be enough."""
 
+_MOST_KNOWN = 4096
+"""Shapes of which it is remembered what they ask for."""
+
 
 class Line:
     """Pods of one shape and priority, in order. `size`: pods of a gang, which stand one behind another; 0: they are alone."""
@@ -54,6 +57,7 @@ class Waiting:
         self._slots: list[Line | None] = []
         self._vacant: list[int] = []
         self._fresh: list[Line] = []
+        self._known: dict[Shape, tuple[Ints, bool]] = {}
         self._asked: Ints = np.full((0, 1), _ANY, np.int64)  # [slots, resources]
         self._priority: Ints = np.zeros(0, np.int64)
         self._always: Mask = np.zeros(0, np.bool_)  # lines whose rules reach beyond a node
@@ -165,21 +169,30 @@ class Waiting:
 
     def _open(self, shape: Shape, priority: int, size: int) -> Line:
         number = self._vacant.pop() if self._vacant else self._append()
-        line = Line(number, shape, priority, size)
-        self._slots[number] = line
-        demand = self._demand(shape)
-        width = max(resource for resource, _ in demand) - CPU + 1
-        if width > self._asked.shape[1]:
-            more = np.full((len(self._asked), width - self._asked.shape[1]), _ANY, np.int64)
-            self._asked = np.concatenate([self._asked, more], axis=1)
-        self._asked[number] = _ANY
-        for resource, amount in demand:
-            self._asked[number, resource - CPU] = amount
+        line = self._slots[number] = Line(number, shape, priority, size)
+        asked, always = self._known.get(shape) or self._learn(shape)
+        self._asked[number, : len(asked)] = asked
+        self._asked[number, len(asked) :] = _ANY
         self._priority[number] = priority
-        filters = self._scheduler.standing(shape).filters
-        self._always[number] = bool(shape.attachments) or any(rule.reach > Reach.NODE for rule in filters)
+        self._always[number] = always
         self._fresh.append(line)
         return line
+
+    def _learn(self, shape: Shape) -> tuple[Ints, bool]:
+        """Return what must be free of each resource, and whether a shape's rules reach beyond a node; from now on known."""
+        demand = self._demand(shape)
+        asked = np.full(max(resource for resource, _ in demand) - CPU + 1, _ANY, np.int64)
+        for resource, amount in demand:
+            asked[resource - CPU] = amount
+        if len(asked) > self._asked.shape[1]:
+            more = np.full((len(self._asked), len(asked) - self._asked.shape[1]), _ANY, np.int64)
+            self._asked = np.concatenate([self._asked, more], axis=1)
+        filters = self._scheduler.standing(shape).filters
+        always = bool(shape.attachments) or any(rule.reach > Reach.NODE for rule in filters)
+        if len(self._known) == _MOST_KNOWN:
+            self._known.clear()
+        self._known[shape] = asked, always
+        return asked, always
 
     def _append(self) -> int:
         number = len(self._slots)

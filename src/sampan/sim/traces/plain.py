@@ -12,6 +12,7 @@ user, queue, class    whom it is for, by what it is compared
 from __future__ import annotations
 
 from pathlib import Path
+from sys import intern
 
 from sampan.base.errors import InvalidArgument
 from sampan.schedule.devices import WHOLE
@@ -56,9 +57,9 @@ def _task(number: int, row: Row) -> Task:
         duration_s=row.number("duration"),
         shape=_shape(row),
         priority=row.whole("priority", "0"),
-        user=row.text("user"),
-        queue=row.text("queue"),
-        kind=row.text("class"),
+        user=intern(row.text("user")),
+        queue=intern(row.text("queue")),
+        kind=intern(row.text("class")),
         count=count,
         together=gang == "yes",
     )
