@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from kube import eventually
+
 CRD = """
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -206,4 +208,21 @@ def test_what_was_right_once_stays_until_it_is_changed(k, plane, namespace, name
     assert "spec.crew in body should be less than or equal to 2" in refused
     refused = k(f"scale {names['plural']} junk --replicas=7", check=False)
     assert "spec.crew in body should be less than or equal to 2" in refused
+    assert crd in plane.kubectl("get", "crd", crd)
+
+
+def test_a_default_that_comes_later_is_there_when_objects_are_read(k, plane, namespace, names):
+    k("apply -f -", stdin=BOAT % names)
+    path, crd = path_of(namespace, names), f"{names['plural']}.boats.example.org"
+    first = plane.json("GET", f"{path}/junk")
+    text = (CRD % names).replace("harbour: {type: string, default: Canton}", "sails: {type: integer, default: 2}")
+    plane.kubectl("apply", "-f", "-", stdin=text.replace(".spec.harbour", ".spec.crew"))
+    found = eventually(lambda: (got := plane.json("GET", f"{path}/junk"))["spec"].get("sails") and got)
+    assert found["spec"]["sails"] == 2
+    assert found["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+    assert plane.json("GET", path)["items"][0]["spec"]["sails"] == 2
+    _, raw = plane.call("GET", f"{path}?watch=1&timeoutSeconds=1")
+    assert json.loads(raw.splitlines()[0])["object"]["spec"]["sails"] == 2
+    k(f"label {names['plural']} junk seen=yes")
+    assert plane.json("GET", f"{path}/junk")["spec"]["sails"] == 2
     assert crd in plane.kubectl("get", "crd", crd)

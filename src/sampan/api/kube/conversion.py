@@ -1,4 +1,4 @@
-"""Conversion: custom resources between the versions of their definition, by renaming them or by a webhook.
+"""Conversion: custom resources between the versions of their definition, by renaming them or by a webhook; and their defaults.
 
 Spec: apiextensions.k8s.io/v1 CustomResourceConversion, ConversionReview.
 """
@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sampan.api.kube.served import Conversion
 from sampan.api.kube.webhook import Caller
 from sampan.base.errors import SampanError
 from sampan.kube import object as objects
 from sampan.kube import status as refusals
 from sampan.kube.object import Object
 from sampan.kube.reading import mapping, text
+from sampan.kube.schema import structural
+from sampan.kube.schema.node import Node
 
 CONVERSION_S = 30.0
 NewUid = Callable[[], str]
@@ -31,6 +34,25 @@ class Renaming:
 
     async def from_storage(self, found: list[Object]) -> list[Object]:
         return [{**obj, "apiVersion": self._served} for obj in found]
+
+
+class Filled:
+    """Objects get the defaults that their schema has now when they are read, not only when they are written."""
+
+    def __init__(self, node: Node, inner: Conversion | None) -> None:
+        """`inner`: between the versions, where there are several."""
+        self._node = node
+        self._inner = inner
+
+    async def to_storage(self, found: list[Object]) -> list[Object]:
+        return await self._inner.to_storage(found) if self._inner else found
+
+    async def from_storage(self, found: list[Object]) -> list[Object]:
+        if self._inner:
+            found = await self._inner.from_storage(found)
+        for obj in found:
+            structural.default(self._node, obj)
+        return found
 
 
 class Remote:

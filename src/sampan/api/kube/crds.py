@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from sampan.api.kube.conversion import NewUid, Remote, Renaming
+from sampan.api.kube.conversion import Filled, NewUid, Remote, Renaming
 from sampan.api.kube.records import Change
 from sampan.api.kube.served import Conversion, Registry, Served
 from sampan.api.kube.view import View
@@ -21,6 +21,7 @@ from sampan.kube.crd.definition import FINALIZER, Version, published, versions
 from sampan.kube.object import Object
 from sampan.kube.reading import mapping, text, words
 from sampan.kube.resource import Resource
+from sampan.kube.schema import structural
 from sampan.kube.status import ApiError
 from sampan.reconcile.loop import Loop
 
@@ -129,6 +130,9 @@ class CustomResources:
                 conversion = Remote(resource.api_version, stored, hook, self._caller, self._new_uid)
             else:
                 conversion = Renaming(resource.api_version, stored)
+        # a definition as it was made has no objects that are older than its defaults
+        if crd["metadata"].get("generation") != 1 and structural.fills(version.node):
+            conversion = Filled(version.node, conversion)
         return Served(resource, version.strategy, version.node, conversion, scale=version.scale, dynamic=True)
 
     async def _reconcile(self, name: str) -> float | None:

@@ -136,6 +136,13 @@ def default(node: Node, value: Any) -> None:
             default(node.element, item)
 
 
+def fills(node: Node) -> bool:
+    """Return whether a schema has any default of its own; that of metadata is no part of it."""
+    parts = [child for name, child in node.properties.items() if not (node.embedded and name == "metadata")]
+    parts += [node.element] if node.element is not None else []
+    return any(part.has_default or fills(part) for part in parts)
+
+
 _ABSENT = object()
 
 
