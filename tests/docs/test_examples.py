@@ -42,6 +42,13 @@ def test_place_pods():
     assert lines[9] == "default/huge 0/3 nodes are available: 3 Insufficient cpu."
 
 
+def test_simulate():
+    lines = output("simulate.py").splitlines()
+    assert lines[0] == "    0 s: web/0 starts on n0"
+    assert lines[-1] == "  120 s: web/3 ends on n1"
+    assert sum("is evicted, as its node failed" in line for line in lines) == 4
+
+
 def test_own_daemon(tmp_path_factory):
     home = tmp_path_factory.mktemp("own")
     environ = {**os.environ, "SAMPAN_HOST": f"unix://{home}/docker.sock"}

@@ -8,7 +8,7 @@ import sys
 _VERBS = {
     "colocate": ("sim_colocate:main", "run best-effort work on what services reserve and do not use"),
     "nodes": ("sim_nodes:main", "register hollow nodes that run pods without a container"),
-    "run": ("sim_run:main", "replay a trace's arrivals by one policy beside another"),
+    "run": ("sim_run:main", "replay a trace in memory, by one scheduling policy beside another"),
 }
 """Verb -> module and function in this package, and a line of help."""
 

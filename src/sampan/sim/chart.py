@@ -57,11 +57,11 @@ def _grid(place: Callable[[float, float], tuple[float, float]], wide: float, hig
     for value in ticks(high):
         left, up = place(0.0, value)
         parts.append(f'<line x1="{left:.1f}" x2="{_WIDTH - _RIGHT}" y1="{up:.1f}" y2="{up:.1f}" stroke="#ddd"/>')
-        parts.append(f'<text x="{left - 6:.1f}" y="{up + 4:.1f}" text-anchor="end">{value:,.6g}</text>')
+        parts.append(f'<text x="{left - 6:.1f}" y="{up + 4:.1f}" text-anchor="end">{value:,.10g}</text>')
     for at in ticks(wide):
         if at <= wide * 1.0001:
             across, up = place(at, 0.0)
-            parts.append(f'<text x="{across:.1f}" y="{up + 18:.1f}" text-anchor="middle">{at:,.6g}</text>')
+            parts.append(f'<text x="{across:.1f}" y="{up + 18:.1f}" text-anchor="middle">{at:,.10g}</text>')
     return parts
 
 
