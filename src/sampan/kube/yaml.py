@@ -15,6 +15,7 @@ from sampan.kube.object import Object
 MOST_NODES = 200_000
 MOST_DEPTH = 100
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 class YamlError(ValueError):
@@ -61,6 +62,12 @@ def load(text: bytes) -> tuple[Object, list[str]]:
     if not isinstance(value, dict):
         raise YamlError("the document is no map")
     return value, reader.duplicates
+
+
+def dump(value: Any) -> bytes:
+    """Return JSON data as YAML, its keys in order: texts that could be read as something else are quoted."""
+    text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=False, sort_keys=True, allow_unicode=True)
+    return text.encode()
 
 
 class _Reader:

@@ -6,6 +6,7 @@ import json
 import threading
 
 import pytest
+import yaml
 
 POD = {"metadata": {"name": "p", "labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
 
@@ -248,6 +249,22 @@ def test_tables_and_metadata_alone(plane, maps):
     partial = plane.json("GET", maps, headers=accept)
     assert partial["kind"] == "PartialObjectMetadataList"
     assert set(partial["items"][0]) == {"kind", "apiVersion", "metadata"}
+
+
+def test_answers_in_yaml(plane, maps):
+    wanted = {"Accept": "application/yaml"}
+    odd = {"a": "true", "b": "2026-01-02", "c": "1\n2\n", "d": "ü: #x"}
+    made = plane.json("POST", maps, {"metadata": {"name": "a"}, "data": odd})
+    code, headers, raw = plane.exchange("GET", f"{maps}/a", headers=wanted)
+    assert (code, headers["Content-Type"]) == (200, "application/yaml")
+    assert yaml.safe_load(raw.replace(b"creationTimestamp: ", b"ignored: "))["data"] == odd
+    sent = {**wanted, "Content-Type": "application/yaml"}
+    code, _, raw = plane.exchange("PUT", f"{maps}/a", raw, headers=sent)
+    assert code == 200
+    assert plane.json("GET", f"{maps}/a") == made  # what was read can be sent back
+    listed = plane.exchange("GET", maps, headers=wanted)[2]
+    assert b"kind: ConfigMapList" in listed
+    assert plane.exchange("GET", f"{maps}?watch=1", headers=wanted)[0] == 406
 
 
 def test_events_have_two_faces(plane, namespace):

@@ -6,11 +6,11 @@ import msgspec
 
 from sampan.api.kube import warning
 from sampan.api.kube.call import Call, invalid_option
-from sampan.api.kube.negotiate import PARTIAL, PROTOBUF, TABLE
+from sampan.api.kube.negotiate import PARTIAL, PROTOBUF, TABLE, YAML
 from sampan.api.kube.request import Response
 from sampan.api.kube.served import Served
 from sampan.base.clock import Clock
-from sampan.kube import stored
+from sampan.kube import stored, yaml
 from sampan.kube.object import Object
 from sampan.kube.printing import table
 from sampan.kube.protobuf import encode as protobuf
@@ -23,6 +23,12 @@ _encode = msgspec.json.Encoder().encode
 def json(obj: Object, code: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:
     """Return an object that comes from no store."""
     return Response(code, _encode(obj), headers=headers)
+
+
+def as_yaml(response: Response) -> Response:
+    """Return an answer in JSON as YAML."""
+    body = yaml.dump(msgspec.json.decode(response.body))
+    return msgspec.structs.replace(response, body=body, content_type=YAML)
 
 
 class Renderer:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sampan.kube import status
 
 OBJECT, TABLE, PARTIAL = "", "Table", "PartialObjectMetadata"
+YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
@@ -20,6 +21,7 @@ class Form(NamedTuple):
     shape: str = OBJECT
     version: str = "v1"
     protobuf: bool = False
+    yaml: bool = False
 
 
 JSON = Form()
@@ -27,8 +29,8 @@ _SHAPES = {"Table": TABLE, "PartialObjectMetadata": PARTIAL, "PartialObjectMetad
 
 
 @lru_cache(maxsize=512)
-def negotiate(accept: str, *, protobuf: bool = True) -> Form:
-    """Return the first form of an Accept header that we have, JSON before protobuf; `protobuf`: whether it can be had.
+def negotiate(accept: str, *, protobuf: bool = True, yaml: bool = True) -> Form:
+    """Return the first form of an Accept header that we have, JSON before protobuf; and whether it can be had in those two.
 
     Raises:
         ApiError: 406, there is none.
@@ -47,10 +49,11 @@ def negotiate(accept: str, *, protobuf: bool = True) -> Form:
                 return Form(shape, values["v"])
         elif media == PROTOBUF and "as" not in values and protobuf:
             only_protobuf = True
-        elif media == "application/yaml":
-            continue
+        elif media == YAML and "as" not in values and yaml:
+            return Form(yaml=True)
     if only_protobuf:
         return Form(protobuf=True)
     raise status.not_acceptable(
-        "only the following media types are accepted: application/json, application/vnd.kubernetes.protobuf"
+        "only the following media types are accepted: application/json, application/yaml, "
+        "application/vnd.kubernetes.protobuf"
     )
