@@ -27,6 +27,7 @@ from sampan.kube.kinds import (
     networking,
     node,
     pod,
+    podgroup,
     policy,
     rbac,
     resource,
@@ -246,6 +247,12 @@ RESOURCES: tuple[Resource, ...] = (
     ),
     *_group("scheduling.k8s.io", f"{_API}.scheduling", _r("priorityclasses", "PriorityClass", "pc", cluster=True)),
     *_group(
+        "scheduling.k8s.io",
+        f"{_API}.scheduling",
+        _r("podgroups", "PodGroup", parts=(_STATUS,), storage="scheduling.k8s.io/v1beta1"),
+        version="v1beta1",
+    ),
+    *_group(
         "storage.k8s.io",
         f"{_API}.storage",
         _r("csidrivers", "CSIDriver", cluster=True),
@@ -288,7 +295,7 @@ _BY_GROUP: Mapping[str, Mapping[str, Strategy]] = {
     "policy": policy.STRATEGIES,
     "rbac.authorization.k8s.io": rbac.STRATEGIES,
     "resource.k8s.io": resource.STRATEGIES,
-    "scheduling.k8s.io": scheduling.STRATEGIES,
+    "scheduling.k8s.io": {**scheduling.STRATEGIES, **podgroup.STRATEGIES},
     "storage.k8s.io": storage.STRATEGIES,
     "storagemigration.k8s.io": storagemigration.STRATEGIES,
 }

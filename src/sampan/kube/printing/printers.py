@@ -81,6 +81,7 @@ PRINTERS: Mapping[tuple[str, str], Printer] = {
     ("resource.k8s.io", "ResourceClaim"): device.RESOURCE_CLAIM,
     ("resource.k8s.io", "ResourceClaimTemplate"): AGED,
     ("resource.k8s.io", "ResourceSlice"): device.RESOURCE_SLICE,
+    ("scheduling.k8s.io", "PodGroup"): priority.POD_GROUP,
     ("scheduling.k8s.io", "PriorityClass"): priority.PRIORITY_CLASS,
     ("storage.k8s.io", "CSIDriver"): storage.CSI_DRIVER,
     ("storage.k8s.io", "CSINode"): storage.CSI_NODE,

@@ -15,6 +15,11 @@ def _priority_class(obj: Object, now_s: float) -> list[Any]:
     return [name(obj), number(obj, "value"), flag(obj, "globalDefault"), age(obj, now_s), policy]
 
 
+def _pod_group(obj: Object) -> list[Any]:
+    gang = at(obj, "spec", "schedulingPolicy", "gang")
+    return ["Gang", number(gang, "minCount")] if isinstance(gang, dict) else ["Basic", NONE]
+
+
 def _flow_schema(obj: Object, now_s: float) -> list[Any]:
     method = at(obj, "spec", "distinguisherMethod")
     return [
@@ -47,6 +52,11 @@ PRIORITY_CLASS = Printer(
         Column("PreemptionPolicy", description="Whether its pods push others out."),
     ),
     _priority_class,
+)
+POD_GROUP = printer(
+    Column("Policy", description="Basic, or Gang: its pods run together or not at all."),
+    Column("MinCount", description="How many pods a gang needs."),
+    cells=_pod_group,
 )
 FLOW_SCHEMA = Printer(
     (
