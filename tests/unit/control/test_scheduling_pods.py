@@ -156,3 +156,22 @@ def test_volumes():
     assert known.wanted(plain, ["c"]).shape.volume_terms == (
         (NodeTerm((), (Requirement("metadata.name", "In", ("one",)),)),),
     )
+
+
+def test_sidecars_and_images_of_all_sorts():
+    once, sidecar = {"image": "once", "ports": [{"hostPort": 1}]}, {"image": "side", "ports": [{"hostPort": 2}]}
+    spec = {
+        "initContainers": [once, {**sidecar, "restartPolicy": "Always"}],
+        "containers": [{"image": "side"}],
+        "volumes": [{"name": "v", "image": {"reference": "data:1"}}, {"name": "w", "emptyDir": {}}],
+    }
+    found = shape(pod(spec))
+    assert found.ports == (HostPort(2),), "an init container that ends holds no port"
+    assert found.images == ("data:1", "once:latest", "side:latest", "side:latest")
+
+
+def test_a_pod_that_is_being_deleted_is_ending():
+    there = pod({"nodeName": "one"})
+    assert not shape(there).ending
+    there["metadata"]["deletionTimestamp"] = "1970-01-01T00:01:00Z"
+    assert shape(there).ending

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from hollow import hollow_nodes
-from kube import ROOT, ControlPlane, control_plane, eventually
+from kube import ControlPlane, control_plane, eventually
+from scheduling_space import Space, condition, explained, sampan, space_of
 
-_numbers = itertools.count(1)
 NODES = 3
 ZONE = "topology.kubernetes.io/zone"
 HELPLESS, NOBODY = "Preemption is not helpful for scheduling", "No preemption victims found for incoming pod"
@@ -37,51 +35,8 @@ def plane(tmp_path_factory) -> Iterator[ControlPlane]:
 @pytest.fixture
 def space(plane) -> Iterator[Space]:
     """A namespace of its own; its pods are gone at the end, so that the next test finds the nodes empty."""
-    name = f"s{next(_numbers)}"
-    plane.json("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": {"team": name}}})
-    eventually(lambda: plane.call("GET", f"/api/v1/namespaces/{name}/serviceaccounts/default")[0] == 200)
-    yield Space(plane, name)
-    plane.kubectl("delete", "namespace", name, "--timeout=20s")
-
-
-class Space:
-    def __init__(self, plane: ControlPlane, name: str) -> None:
-        self.plane = plane
-        self.name = name
-        self.path = f"/api/v1/namespaces/{name}/pods"
-
-    def k(self, words: str, *, check: bool = True) -> str:
-        return self.plane.kubectl("-n", self.name, *words.split(), check=check)
-
-    def pod(self, name: str, cpu: str = "100m", *, labels: dict | None = None, **spec) -> dict:
-        container = {"name": "c", "image": "i", "resources": {"requests": {"cpu": cpu}}}
-        meta = {"name": name, "labels": {"app": name, **(labels or {})}}
-        body = {"metadata": meta, "spec": {"terminationGracePeriodSeconds": 1, "containers": [container], **spec}}
-        return self.plane.json("POST", self.path, body)
-
-    def ready(self, *names: str) -> None:
-        self.k(f"wait --for=condition=Ready --timeout=10s {' '.join(f'pod/{name}' for name in names)}")
-
-    def get(self, name: str) -> dict:
-        return self.plane.json("GET", f"{self.path}/{name}")
-
-    def node(self, name: str) -> str:
-        return self.get(name)["spec"].get("nodeName", "")
-
-    def events(self, name: str, reason: str) -> list[dict]:
-        found = self.plane.json(
-            "GET", f"/api/v1/namespaces/{self.name}/events?fieldSelector=involvedObject.name={name}"
-        )
-        return [event for event in found["items"] if event["reason"] == reason]
-
-    def refusal(self, name: str) -> str:
-        """Return why a pod was not placed, as soon as it is told."""
-        eventually(lambda: self.events(name, "FailedScheduling"))
-        return self.events(name, "FailedScheduling")[-1]["message"]
-
-
-def condition(pod: dict, type_: str) -> dict:
-    return next((item for item in pod["status"].get("conditions", []) if item["type"] == type_), {})
+    with space_of(plane) as found:
+        yield found
 
 
 def test_pods_are_spread_run_and_end(space):
@@ -130,15 +85,6 @@ def test_describe_says_why_not(space):
         assert space.node("wrong") == "hollow-2"
     finally:
         plane.kubectl("label", "nodes", "hollow-2", "pool=a", "--overwrite")
-
-
-def sampan(space: Space, *words: str) -> subprocess.CompletedProcess[str]:
-    argv = [str(ROOT / ".venv/bin/sampan"), *words, "--kubeconfig", str(space.plane.kubeconfig)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
-
-
-def explained(space: Space, what: str) -> subprocess.CompletedProcess[str]:
-    return sampan(space, "explain", what, "-n", space.name)
 
 
 def test_explain(space):

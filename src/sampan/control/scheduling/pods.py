@@ -6,7 +6,7 @@ Spec: core/v1 PodSpec; kube-scheduler's PodRequests; "Assigning Pods to Nodes", 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -96,7 +96,6 @@ def shape(obj: Object, at_most: tuple[AtMost, ...] = ()) -> Shape:
     labels = objects.labels(obj)
     namespace = objects.namespace(obj) or "default"
     affinity = mapping(spec, "affinity")
-    containers = items(spec, "containers")
     node_terms, preferred_nodes = _node_affinity(mapping(affinity, "nodeAffinity"))
     together = _PodTerms(mapping(affinity, "podAffinity"), namespace, labels)
     apart = _PodTerms(mapping(affinity, "podAntiAffinity"), namespace, labels)
@@ -115,13 +114,27 @@ def shape(obj: Object, at_most: tuple[AtMost, ...] = ()) -> Shape:
         spread=tuple(_spread(item, labels) for item in items(spec, "topologySpreadConstraints")),
         ports=tuple(
             HostPort(port["hostPort"], text(port, "protocol", missing="TCP"), text(port, "hostIP", missing="0.0.0.0"))
-            for container in containers
+            for container in _lasting(spec)
             for port in items(container, "ports")
             if port.get("hostPort")
         ),
-        images=tuple(sorted({image(text(container, "image")) for container in containers if container.get("image")})),
+        images=tuple(sorted(map(image, _images(spec)))),
         gates=tuple(text(gate, "name") for gate in items(spec, "schedulingGates")),
+        ending=objects.deleting(obj),
     )
+
+
+def _lasting(spec: Object) -> Iterator[Object]:
+    """Yield the containers that run as long as the pod does: sidecars are init containers that are restarted always."""
+    yield from items(spec, "containers")
+    yield from (one for one in items(spec, "initContainers") if text(one, "restartPolicy") == "Always")
+
+
+def _images(spec: Object) -> Iterator[str]:
+    """Return what has to be pulled: the image of each container and volume, as often as it is named."""
+    named = [text(one, "image") for one in (*items(spec, "initContainers"), *items(spec, "containers"))]
+    mounted = [text(one, "image", "reference") for one in items(spec, "volumes")]
+    return filter(None, (*named, *mounted))
 
 
 def image(name: str) -> str:

@@ -1,0 +1,65 @@
+"""What a pod can ask for beside the ordinary, as kubectl sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hollow import hollow_nodes
+from kube import ControlPlane, control_plane
+from scheduling_space import Space, space_of
+
+HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
+ON_0 = {HOST: "hollow-0"}
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory) -> Iterator[ControlPlane]:
+    with (
+        control_plane(tmp_path_factory.mktemp("shapes"), scheduler=True) as made,
+        hollow_nodes(made, 3, "--zones", "3", "--capacity", "cpu=4,memory=8Gi,pods=20"),
+    ):
+        yield made
+
+
+@pytest.fixture
+def space(plane) -> Iterator[Space]:
+    with space_of(plane) as found:
+        yield found
+
+
+def test_a_sidecar_holds_its_host_port(space):
+    sidecar = {"name": "s", "image": "i", "restartPolicy": "Always", "ports": [{"containerPort": 80, "hostPort": 80}]}
+    space.pod("first", initContainers=[sidecar], nodeSelector=ON_0)
+    space.ready("first")
+    space.pod("second", initContainers=[sidecar], nodeSelector=ON_0)
+    assert "1 node(s) didn't have free ports for the requested pod ports" in space.refusal("second")
+    once = {**sidecar, "restartPolicy": None}
+    space.pod("third", initContainers=[once], nodeSelector=ON_0)
+    space.ready("third")
+
+
+def test_spread_does_not_count_what_is_being_deleted(space):
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": ZONE,
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"set": "e"}},
+        "nodeAffinityPolicy": "Ignore",
+    }
+    for number in range(3):
+        where = {HOST: f"hollow-{number}"}
+        space.pod(f"e{number}", labels={"set": "e"}, topologySpreadConstraints=[spread], nodeSelector=where)
+    space.ready("e0", "e1", "e2")
+    for name in ("e1", "e2"):
+        space.k(f'patch pod {name} --type=merge -p {{"metadata":{{"finalizers":["example.com/look"]}}}}')
+        space.k(f"delete pod {name} --wait=false")
+    try:
+        space.pod("more", labels={"set": "e"}, topologySpreadConstraints=[spread], nodeSelector=ON_0)
+        assert "1 node(s) didn't match pod topology spread constraints" in space.refusal("more")
+        space.pod("there", labels={"set": "e"}, topologySpreadConstraints=[spread], nodeSelector={HOST: "hollow-1"})
+        space.ready("there")
+    finally:
+        for name in ("e1", "e2"):
+            space.k(f'patch pod {name} --type=merge -p {{"metadata":{{"finalizers":null}}}}')
