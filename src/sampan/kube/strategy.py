@@ -74,6 +74,8 @@ class Strategy(msgspec.Struct, frozen=True):
     validate_change: ValidateUpdate | None = None
     """(new, old), instead of both: for kinds that may stay as wrong as they were where their rules have changed."""
     validate_status: ValidateUpdate = valid_update
+    validate_parts: Mapping[str, ValidateUpdate] = msgspec.field(default_factory=dict)
+    """The same of other subresources that are a part of the object, by their names."""
     fields: Mapping[str, Callable[[Object], str]] = msgspec.field(default_factory=dict)
     """Selectable fields besides metadata.name and metadata.namespace."""
     printer: Printer | None = None

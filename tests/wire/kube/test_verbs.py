@@ -388,6 +388,44 @@ def test_a_service_changes_its_type(plane, namespace):
     assert back["clusterIP"] == back["clusterIPs"][0]
 
 
+def test_what_balancers_ask_and_what_one_family_cannot(plane, namespace):
+    path = f"/api/v1/namespaces/{namespace}/services"
+    spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]}
+    made = plane.json("POST", path, {"metadata": {"name": "a"}, "spec": spec})["spec"]
+    assert 30000 <= made["healthCheckNodePort"] < 32768
+    assert made["healthCheckNodePort"] != made["ports"][0]["nodePort"]
+    merge = {"Content-Type": "application/merge-patch+json"}
+    everywhere = plane.json("PATCH", f"{path}/a", {"spec": {"externalTrafficPolicy": "Cluster"}}, headers=merge)
+    assert "healthCheckNodePort" not in everywhere["spec"]
+    for asked, why in (
+        ({"ipFamilyPolicy": "RequireDualStack"}, "this cluster is not configured for dual-stack services"),
+        ({"ipFamilies": ["IPv6"]}, "not configured on this cluster"),
+    ):
+        body = {"metadata": {"name": "b"}, "spec": {"ports": [{"port": 80}], **asked}}
+        assert why in plane.refused("POST", path, body)["message"]
+
+
+def test_ephemeral_containers_come_and_stay(plane, pods):
+    plane.json("POST", pods, POD)
+    strategic = {"Content-Type": "application/strategic-merge-patch+json"}
+
+    def patched(*containers):
+        body = {"spec": {"ephemeralContainers": list(containers)}}
+        return plane.call("PATCH", f"{pods}/p/ephemeralcontainers", body, headers=strategic)
+
+    look = {"name": "look", "image": "i", "targetContainerName": "c"}
+    for wrong, why in (
+        ({**look, "ports": [{"containerPort": 80}]}, b"field not allowed for an ephemeral container"),
+        ({**look, "targetContainerName": "none"}, b"targetContainerName: Not found"),
+    ):
+        code, raw = patched(wrong)
+        assert (code, why in raw) == (422, True)
+    assert patched(look)[0] == 200
+    assert b"may not be changed" in patched({**look, "image": "other"})[1]
+    assert b"may not be removed" in patched({"name": "look", "$patch": "delete"})[1]
+    assert patched({"name": "more", "image": "i"})[0] == 200
+
+
 def test_secrets_are_encrypted_at_rest(plane, namespace):
     marker = "a-marker-that-is-nowhere-else"
     plane.json(

@@ -279,8 +279,9 @@ def _prepared(served: Served, subresource: str, new: Object, old: Object) -> lis
         return [*faults, *strategy.validate_status(new, old)]
     if strategy.validate_change is not None:  # through whatever subresource
         return [*faults, *strategy.validate_change(new, old)]
-    if not subresource:
-        faults += strategy.validate_update(new, old)
+    judge = strategy.validate_parts.get(subresource) if subresource else strategy.validate_update
+    if judge is not None:
+        faults += judge(new, old)
     return [*faults, *strategy.validate(new)] if subresource in ("", *_WHOLE) else faults
 
 

@@ -8,7 +8,7 @@ from sampan.kube import quantity
 from sampan.kube.fielderror import FieldError, forbidden, invalid
 from sampan.kube.kinds import podspec
 from sampan.kube.object import Object, at
-from sampan.kube.reading import text
+from sampan.kube.reading import items, text
 from sampan.kube.strategy import Strategy
 
 _COUNTED = ("cpu", "memory")
@@ -130,6 +130,22 @@ def _copy(spec: Object) -> Object:
     return msgspec.json.decode(msgspec.json.encode(spec), type=Object)
 
 
+def _validate_ephemeral(new: Object, old: Object) -> list[FieldError]:
+    """What was added to look into a pod stays in it as it is."""
+    path, kept = (
+        "spec.ephemeralContainers",
+        {text(item, "name"): item for item in items(new, "spec", "ephemeralContainers")},
+    )
+    faults = []
+    for before in items(old, "spec", "ephemeralContainers"):
+        name = text(before, "name")
+        if name not in kept:
+            faults.append(forbidden(path, f'existing ephemeral containers "{name}" may not be removed'))
+        elif kept[name] != before:
+            faults.append(forbidden(path, f'existing ephemeral containers "{name}" may not be changed'))
+    return faults
+
+
 def _grace_s(obj: Object) -> int:
     """Return how long a node may take: none where no node has the pod, or it has ended."""
     if not at(obj, "spec", "nodeName") or at(obj, "status", "phase") in ("Succeeded", "Failed"):
@@ -175,6 +191,7 @@ STRATEGIES: dict[str, Strategy] = {
         validate=_validate,
         validate_create=_validate_create,
         validate_update=_validate_update,
+        validate_parts={"ephemeralcontainers": _validate_ephemeral},
         fields=_FIELDS,
         has_status=True,
         has_generation=True,

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from sampan.kube import quantity
-from sampan.kube.fielderror import FieldError, duplicate, forbidden, invalid, not_supported, required
+from sampan.kube.fielderror import FieldError, duplicate, forbidden, invalid, not_found, not_supported, required
 from sampan.kube.kinds import check, names, placing, podenv, podnetwork, podvolumes, probes, securitycontext
 from sampan.kube.object import Object, at
 from sampan.kube.reading import items, mapping, text
@@ -22,6 +22,7 @@ RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
+_NEVER_EPHEMERAL = ("ports", *probes.PROBES, "lifecycle", "resources", "resizePolicy")
 _COMPUTE = ("cpu", "memory", "ephemeral-storage")
 _HUGE = "hugepages-"
 _DEFAULT_MODE = 420  # 0644
@@ -167,6 +168,8 @@ def _faults(spec: Spec, path: str) -> Iterator[FieldError]:
         for index, container in enumerate(items(spec, kind)):
             where = f"{path}.{kind}[{index}]"
             yield from _container(container, where, volumes, seen, init=kind == "initContainers")
+            if kind == "ephemeralContainers":
+                yield from _ephemeral(container, where, seen)
     yield from check.one_of(f"{path}.restartPolicy", spec.get("restartPolicy"), RESTART_POLICIES)
     yield from check.one_of(f"{path}.dnsPolicy", spec.get("dnsPolicy"), _DNS_POLICIES)
     if (seconds := spec.get("activeDeadlineSeconds")) is not None and not 1 <= seconds < 1 << 31:
@@ -193,6 +196,14 @@ def _faults(spec: Spec, path: str) -> Iterator[FieldError]:
     yield from podnetwork.of_pod(spec, path)
     yield from _gates(spec, path)
     yield from _claims(items(spec, "resourceClaims"), f"{path}.resourceClaims")
+
+
+def _ephemeral(container: Spec, path: str, names_: set[str]) -> Iterator[FieldError]:
+    for field in _NEVER_EPHEMERAL:
+        if container.get(field):
+            yield forbidden(f"{path}.{field}", "field not allowed for an ephemeral container")
+    if (target := text(container, "targetContainerName")) and target not in names_:
+        yield not_found(f"{path}.targetContainerName", target)
 
 
 def _gates(spec: Spec, path: str) -> Iterator[FieldError]:

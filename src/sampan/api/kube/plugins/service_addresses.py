@@ -58,14 +58,48 @@ class ServiceAddresses:
             for key in ("clusterIP", "clusterIPs"):
                 spec.pop(key, None)
             return
+        self._require_family(obj, spec)
         self._give_address(attributes, obj, spec, old_spec)
         if spec.get("type") in ("NodePort", "LoadBalancer") and spec.get("allocateLoadBalancerNodePorts", True):
             for index, port in enumerate(spec.get("ports") or []):
                 if isinstance(port, dict):
                     self._give_port(attributes, obj, port, index, old_spec)
+        if (spec.get("type"), spec.get("externalTrafficPolicy")) == ("LoadBalancer", "Local"):
+            self._give_check(attributes, obj, spec, old_spec)
 
     async def validate(self, attributes: Attributes) -> None:
         pass
+
+    def _require_family(self, obj: Object, spec: Object) -> None:
+        """Refuse what services of two families ask for: this server has addresses of one."""
+        own, policy = f"IPv{self._network.version}", spec.get("ipFamilyPolicy")
+        faults = [
+            invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
+            for index, family in enumerate(spec.get("ipFamilies") or [])
+            if family in ("IPv4", "IPv6") and family != own
+        ]
+        if policy == "RequireDualStack":
+            why = "this cluster is not configured for dual-stack services"
+            faults.append(invalid("spec.ipFamilyPolicy", policy, why))
+        if faults:
+            raise status.invalid("Service", "", objects.name(obj), faults)
+
+    def _give_check(self, attributes: Attributes, obj: Object, spec: Object, old: Object) -> None:
+        """Give the port at which a balancer asks whether a node has endpoints."""
+        if spec.get("healthCheckNodePort") or old.get("healthCheckNodePort"):
+            spec.setdefault("healthCheckNodePort", old.get("healthCheckNodePort"))
+            return
+        number = spec["healthCheckNodePort"] = self._free_port()
+        if not attributes.dry_run:
+            self._holders.setdefault(f":{number}", _owner(obj))
+
+    def _free_port(self) -> int:
+        start = self._choose(len(NODE_PORTS))
+        numbers = (NODE_PORTS[(start + step) % len(NODE_PORTS)] for step in range(len(NODE_PORTS)))
+        found = next((number for number in numbers if f":{number}" not in self._holders), None)
+        if found is None:
+            raise status.internal("failed to allocate a nodePort: range is full")
+        return found
 
     def _give_address(self, attributes: Attributes, obj: Object, spec: Object, old: Object) -> None:
         address = spec.get("clusterIP") or (spec.get("clusterIPs") or [""])[0] or old.get("clusterIP")
@@ -112,11 +146,7 @@ class ServiceAddresses:
             ]
             wanted = same[0].get("nodePort") if same else None
         if not wanted:
-            start = self._choose(len(NODE_PORTS))
-            numbers = (NODE_PORTS[(start + step) % len(NODE_PORTS)] for step in range(len(NODE_PORTS)))
-            wanted = next((number for number in numbers if f":{number}" not in self._holders), None)
-            if wanted is None:
-                raise status.internal("failed to allocate a nodePort: range is full")
+            wanted = self._free_port()
         elif wanted not in kept:
             path = f"spec.ports[{index}].nodePort"
             if wanted not in NODE_PORTS:
@@ -143,3 +173,5 @@ def _held(obj: Object) -> Iterator[str]:
     for port in spec.get("ports") or []:
         if port.get("nodePort"):
             yield f":{port['nodePort']}"
+    if number := spec.get("healthCheckNodePort"):
+        yield f":{number}"
