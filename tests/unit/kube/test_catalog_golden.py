@@ -17,7 +17,7 @@ from sampan.kube.resource import Resource
 GOLDEN = json.loads(zstd.decompress((Path(__file__).parents[2] / "golden/kube/objects.json.zst").read_bytes()))
 KEPT = [resource for resource in RESOURCES if "get" in resource.verbs]
 NONE_YET = {"apiextensions.k8s.io", "apiregistration.k8s.io"}  # of other modules, which have no golden objects
-NEWER = {"ClusterTrustBundle", "PodCertificateRequest", "DeviceTaintRule", "StorageVersionMigration"}
+NEWER = {"ClusterTrustBundle", "PodCertificateRequest", "PodGroup", "DeviceTaintRule", "StorageVersionMigration"}
 
 
 def golden(resource: Resource) -> Any:
