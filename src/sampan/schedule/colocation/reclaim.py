@@ -1,6 +1,6 @@
 """Reclaimed capacity: what latency-critical pods asked for and will not use, as resources that best-effort pods ask for.
 
-A best-effort pod asks for `sampan/batch-cpu` (millicores) and `sampan/batch-memory` (bytes), extended resources as any other,
+A best-effort pod asks for `sampan.dev/batch-cpu` (millicores) and `sampan.dev/batch-memory` (bytes), extended resources as any other,
 and for no cpu and memory. A node has of them what is reclaimed there now, so the usual rules place such pods, and see their room
 shrink and grow.
 
@@ -21,7 +21,7 @@ from sampan.schedule.plugins.resources_fit import NodeResourcesFit
 from sampan.schedule.profile import DEFAULT, Profile
 from sampan.schedule.shape import Amounts, Shape, amounts
 
-BATCH_CPU, BATCH_MEMORY = "sampan/batch-cpu", "sampan/batch-memory"
+BATCH_CPU, BATCH_MEMORY = "sampan.dev/batch-cpu", "sampan.dev/batch-memory"
 _NAMES = frozenset((BATCH_CPU, BATCH_MEMORY))
 
 _FIT = NodeResourcesFit(weights=(("cpu", 1), ("memory", 1), (BATCH_CPU, 1), (BATCH_MEMORY, 1)))
