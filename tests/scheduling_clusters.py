@@ -41,7 +41,7 @@ def node(draw: st.DrawFn, name: str) -> Node:
     if draw(maybe):
         labels["disk"] = draw(few(["ssd", "hdd", "7"]))
     taint = st.builds(
-        Taint, few(["k", "l"]), few(["", "v"]), few(["NoSchedule", "PreferNoSchedule", "PreferNoSchedule"])
+        Taint, few(["k", "l"]), few(["", "v", "4"]), few(["NoSchedule", "PreferNoSchedule", "PreferNoSchedule"])
     )
     return Node(
         name=name,
@@ -87,7 +87,11 @@ spread = st.builds(
 )
 at_most = st.builds(AtMost, st.integers(0, 3), pod_term.map(lambda term: msgspec.structs.replace(term, topology=HOST)))
 toleration = st.builds(
-    Toleration, key=few(["", "k", "l"]), value=few(["", "v"]), exists=maybe, effect=few(["", "NoSchedule"])
+    Toleration,
+    key=few(["", "k", "l"]),
+    value=few(["", "v", "3", "4"]),
+    operator=few(["Equal", "Exists", "Gt", "Lt"]),
+    effect=few(["", "NoSchedule"]),
 )
 
 

@@ -293,10 +293,15 @@ def tolerates(shape: Shape, key: str, value: str, effect: str, among: Sequence[T
     for one in shape.tolerations if among is None else among:
         if one.effect and one.effect != effect:
             continue
-        if one.exists and (not one.key or one.key == key):
+        if one.operator == "Exists" and one.key in ("", key):
             return True
-        if not one.exists and one.key == key and one.value == value:
+        if one.key == key and one.operator == "Equal" and one.value == value:
             return True
+        if one.key == key and value.isdecimal() and one.value.isdecimal():
+            if one.operator == "Gt" and int(value) > int(one.value):
+                return True
+            if one.operator == "Lt" and int(value) < int(one.value):
+                return True
     return False
 
 

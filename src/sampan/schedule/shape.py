@@ -26,11 +26,14 @@ class Frozen(msgspec.Struct, frozen=True, cache_hash=True):
 
 
 class Toleration(Frozen, frozen=True, kw_only=True):
-    """`key` empty with `exists`: every taint; `effect` empty: every effect."""
+    """`operator`: Equal, Exists, Gt or Lt (the taint's value is above or below `value`, both whole numbers).
+
+    `key` empty with Exists: every taint; `effect` empty: every effect.
+    """
 
     key: str = ""
     value: str = ""
-    exists: bool = False
+    operator: str = "Equal"
     effect: str = ""
 
 

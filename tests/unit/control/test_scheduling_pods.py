@@ -99,7 +99,7 @@ def test_the_rest_of_a_shape():
     )
     assert found.ports == (HostPort(80),)
     assert found.images == ("r/x/nginx:latest",)
-    assert found.tolerations == (Toleration(key="k", exists=True, effect="NoExecute"),)
+    assert found.tolerations == (Toleration(key="k", operator="Exists", effect="NoExecute"),)
     web = (Requirement("app", "In", ("web",)),)
     assert found.spread == (Spread(topology="zone", max_skew=2, selector=web, hard=False, honor_taints=True),)
     assert (found.gates, found.requests, found.node_selector) == (("a/b",), (("memory", GI),), (("disk", "ssd"),))

@@ -82,7 +82,7 @@ def test_mild_taints_count_against_the_worst_that_has_room():
     nodes += [node(f"d{number}", 9000, taints=(old,)) for number in range(40)]
     snapshot = Snapshot(nodes)
     scheduler = Scheduler(snapshot)
-    blocker = Shape(requests=amounts({"cpu": 1000}), node_name="a", tolerations=(Toleration(exists=True),))
+    blocker = Shape(requests=amounts({"cpu": 1000}), node_name="a", tolerations=(Toleration(operator="Exists"),))
     shape = Shape(requests=amounts({"cpu": 500, "memory": 4 << 30}))
     for number in range(30):
         if number == 7:

@@ -63,3 +63,16 @@ def test_spread_does_not_count_what_is_being_deleted(space):
     finally:
         for name in ("e1", "e2"):
             space.k(f'patch pod {name} --type=merge -p {{"metadata":{{"finalizers":null}}}}')
+
+
+def test_tolerations_that_compare(space):
+    space.plane.kubectl("taint", "nodes", "hollow-0", "example.com/level=950:NoSchedule")
+    try:
+        for name, operator, value in (("above", "Gt", "900"), ("below", "Lt", "900"), ("at", "Gt", "950")):
+            toleration = {"key": "example.com/level", "operator": operator, "value": value, "effect": "NoSchedule"}
+            space.pod(name, tolerations=[toleration], nodeSelector=ON_0)
+        space.ready("above")
+        for name in ("below", "at"):
+            assert "1 node(s) had untolerated taint(s)" in space.refusal(name)
+    finally:
+        space.plane.kubectl("taint", "nodes", "hollow-0", "example.com/level-")

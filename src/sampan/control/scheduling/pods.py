@@ -183,7 +183,7 @@ def _toleration(item: Object) -> Toleration:
     return Toleration(
         key=text(item, "key"),
         value=text(item, "value"),
-        exists=text(item, "operator") == "Exists",
+        operator=text(item, "operator", missing="Equal"),
         effect=text(item, "effect"),
     )
 

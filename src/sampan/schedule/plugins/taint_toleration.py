@@ -5,6 +5,7 @@ Spec: kube-scheduler TaintToleration, NodeUnschedulable; "Taints and Tolerations
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -19,6 +20,7 @@ from sampan.schedule.snapshot import Snapshot
 
 UNSCHEDULABLE = "node(s) were unschedulable"
 UNTOLERATED = "node(s) had untolerated taint(s)"
+_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 
 
 class NodeUnschedulable:
@@ -54,10 +56,20 @@ def tolerated(tolerations: Sequence[Toleration], taint: Taint) -> bool:
     """Return whether one of the tolerations is for the taint."""
     return any(
         toleration.effect in ("", taint.effect)
-        and (toleration.key == taint.key or (not toleration.key and toleration.exists))
-        and (toleration.exists or toleration.value == taint.value)
+        and (toleration.key == taint.key or (not toleration.key and toleration.operator == "Exists"))
+        and _meets(toleration, taint.value)
         for toleration in tolerations
     )
+
+
+def _meets(toleration: Toleration, value: str) -> bool:
+    """Return whether a toleration's operator holds for the value of a taint; none that compares holds for what is no number."""
+    if toleration.operator not in ("Gt", "Lt"):
+        return toleration.operator == "Exists" or toleration.value == value
+    if not (_NUMBER.fullmatch(value) and _NUMBER.fullmatch(toleration.value)):
+        return False
+    found, limit = int(value), int(toleration.value)
+    return max(abs(found), abs(limit)) < 1 << 63 and (found > limit if toleration.operator == "Gt" else found < limit)
 
 
 def untainted(snapshot: Snapshot, tolerations: Sequence[Toleration]) -> Mask | None:
