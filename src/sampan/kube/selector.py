@@ -15,6 +15,7 @@ from sampan.kube import status
 _TOKEN = re.compile(r"\s*(?:(==|!=|=|!|,|\(|\)|>|<)|([^\s,()=!<>]+))")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_NUMBER = re.compile(r"[+-]?[0-9]+")
 _VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
 
 
@@ -40,11 +41,16 @@ class Requirement(NamedTuple):
                 return value is not None
             case "DoesNotExist":
                 return value is None
-        try:
-            number, limit = int(value or ""), int(self.values[0])
-        except ValueError:
+        number, limit = _whole(value or ""), _whole(self.values[0])
+        if number is None or limit is None:
             return False
         return number > limit if self.operator == "Gt" else number < limit
+
+
+def _whole(text: str) -> int | None:
+    """Return a number of 64 bits as Go reads it; None for all else, such as `1_000`."""
+    number = int(text) if _NUMBER.fullmatch(text) else 1 << 63
+    return number if -(1 << 63) <= number < 1 << 63 else None
 
 
 class LabelSelector(NamedTuple):
