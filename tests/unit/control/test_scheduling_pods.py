@@ -175,3 +175,9 @@ def test_a_pod_that_is_being_deleted_is_ending():
     assert not shape(there).ending
     there["metadata"]["deletionTimestamp"] = "1970-01-01T00:01:00Z"
     assert shape(there).ending
+
+
+def test_claims_on_devices_are_refused_in_words():
+    found = seen(pod({"resourceClaims": [{"name": "gpu", "resourceClaimName": "one"}]}))
+    assert found is not None
+    assert found.fault.startswith("spec.resourceClaims: ")

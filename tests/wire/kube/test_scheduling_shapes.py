@@ -76,3 +76,10 @@ def test_tolerations_that_compare(space):
             assert "1 node(s) had untolerated taint(s)" in space.refusal(name)
     finally:
         space.plane.kubectl("taint", "nodes", "hollow-0", "example.com/level-")
+
+
+def test_claims_on_devices_are_not_passed_over(space):
+    space.pod("claims", resourceClaims=[{"name": "gpu", "resourceClaimName": "one"}])
+    assert "spec.resourceClaims: this scheduler allocates no devices to claims" in space.refusal("claims")
+    space.pod("after")
+    space.ready("after")

@@ -33,6 +33,7 @@ from sampan.schedule.shape import (
 
 SCHEDULER = "default-scheduler"
 _SHAPES = 20_000
+CLAIMS = "spec.resourceClaims: this scheduler allocates no devices to claims; ask for an extended resource"
 NOTHING = Requirement("", "In", ())
 """Holds for nobody."""
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
@@ -70,6 +71,8 @@ def seen(obj: Object, share: Callable[[Shape], Shape] = lambda shape: shape) -> 
     spec = mapping(obj, "spec")
     namespace, name = objects.namespace(obj), objects.name(obj)
     limits, fault = interference.read(objects.annotations(obj).get(interference.ANNOTATION, ""), namespace)
+    if items(spec, "resourceClaims"):
+        fault = CLAIMS
     started = text(obj, "status", "startTime") or text(obj, "metadata", "creationTimestamp")
     pod = Pod(
         key=f"{namespace}/{name}",
