@@ -6,9 +6,10 @@ import math
 
 import pytest
 
+from sampan.kube.selector import Requirement
 from sampan.schedule.node import Node
 from sampan.schedule.profile import PACKING
-from sampan.schedule.shape import Shape, amounts
+from sampan.schedule.shape import PodTerm, Shape, Spread, amounts
 from sampan.sim.events import Events
 from sampan.sim.observer import Observer
 from sampan.sim.simulation import Simulation
@@ -19,6 +20,10 @@ ONE = Shape(requests=amounts({"cpu": 1000}))
 
 def node(name: str, cpu: int = 2000) -> Node:
     return Node(name=name, allocatable=amounts({"cpu": cpu, "memory": 1 << 40, "pods": 100}))
+
+
+def zoned(name: str, zone: str, cpu: int) -> Node:
+    return Node(name=name, allocatable=node(name, cpu).allocatable, labels=(("zone", zone),))
 
 
 def task(name: str, arrival_s: float = 0.0, duration_s: float = 10.0, **more: object) -> Task:
@@ -118,6 +123,69 @@ def test_a_gang_starts_as_a_whole_and_is_evicted_as_a_whole():
     told = [what for now, what, key in course.seen if now == 5.0 and key.startswith("gang")]
     assert sorted(told) == ["its gang is broken", "its gang is broken", "preempted"]
     assert course.of("gang/0")[-2:] == [(15.0, "started"), (25.0, "ended")]
+
+
+def test_what_an_eviction_leaves_free_goes_by_turn_too():
+    """X could not evict, as it is no higher; where another evicts, X comes before Y, who is lower and has just come."""
+    two, four = (Shape(requests=amounts({"cpu": cpu})) for cpu in (2000, 4000))
+    tasks = [
+        task("victim", shape=four, priority=1, duration_s=50.0),
+        task("x", 1.0, shape=two, priority=1),
+        task("high", 2.0, shape=two, priority=2),
+        task("y", 2.0, shape=two),
+    ]
+    simulation, course = simulated([node("a", 4000)], tasks)
+    simulation.run(until_s=2.0)
+    assert course.of("victim/0")[-1] == (2.0, "preempted")
+    assert course.of("x/0")[-1] == (2.0, "started")
+    assert course.of("y/0") == [(2.0, "arrived")]
+
+
+def test_those_evicted_wait_behind_those_that_waited():
+    tasks = [
+        task("a", count=2, duration_s=9.0),
+        task("b", 1.0, duration_s=9.0),
+        task("high", 2.0, priority=1, duration_s=1.0),
+    ]
+    simulation, course = simulated([node("n", 2000)], tasks)
+    simulation.run()
+    evicted = next(key for now, what, key in course.seen if what == "preempted")
+    assert course.of("b/0")[1] == (3.0, "started")
+    assert course.of(evicted)[3] == (9.0, "started")
+
+
+def test_one_that_is_evicted_goes_elsewhere_in_the_same_moment():
+    """Beside one that is alike and has just come, on a node where nothing happened."""
+    two, four = (Shape(requests=amounts({"cpu": cpu})) for cpu in (2000, 4000))
+    tasks = [task("low", shape=two), task("high", 2.0, shape=four, priority=1), task("twin", 2.0, shape=two)]
+    simulation, course = simulated([node("a", 4000)], tasks)
+    for name in ("b", "c"):
+        simulation.at(1.0, lambda name=name: simulation.set_node(node(name, 2000)))
+    simulation.run(until_s=2.0)
+    assert course.of("low/0")[2:] == [(2.0, "preempted"), (2.0, "started")]
+    assert course.of("twin/0")[-1] == (2.0, "started")
+
+
+def test_a_pod_that_comes_may_be_what_another_waits_for():
+    beside = PodTerm(topology="zone", selector=(Requirement("app", "In", ("x",)),), namespaces=("default",))
+    wants = Shape(requests=amounts({"cpu": 1000}), affinity=(beside,))
+    wanted = Shape(requests=amounts({"cpu": 1000}), labels=(("app", "x"),))
+    simulation, course = simulated([zoned("a", "p", 2000)], [task("w", shape=wants), task("x", 5.0, shape=wanted)])
+    simulation.run()
+    assert course.of("w/0")[1] == (5.0, "started")
+
+
+def test_a_pod_may_fit_on_a_node_where_nothing_happened():
+    """Spread over zones: the second may go to zone q only when zone p has one, which is on a node too small for it."""
+    even = Spread(topology="zone", max_skew=1, selector=(Requirement("app", "In", ("x",)),))
+    big = Shape(requests=amounts({"cpu": 2000}), labels=(("app", "x"),), spread=(even,))
+    small = Shape(requests=amounts({"cpu": 1000}), labels=(("app", "x"),), node_selector=(("zone", "p"),))
+    nodes = [zoned("a", "p", 1000), zoned("b", "q", 8000)]
+    simulation, course = simulated(
+        nodes, [task("big", shape=big, count=2, duration_s=50.0), task("s", 5.0, shape=small)]
+    )
+    simulation.run()
+    assert course.of("big/1")[1] == (5.0, "started")
 
 
 def test_a_node_fails_and_comes_back():
