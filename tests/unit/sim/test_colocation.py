@@ -98,6 +98,8 @@ def test_a_rise_is_met_a_period_late_then_pods_are_suppressed_then_some_go():
     assert (lower[0], lower[1].rule) == (3660, Rule.USE_ROSE)
     assert {(now_s, action.rule) for now_s, action in gone} == {(4560, Rule.STARVED)}
     assert (len(gone), found.evictions, found.waiting, found.suppressions) == (4, 4, 4, 1)
+    page = (Path(__file__).parents[3] / "docs" / "colocation.md").read_text()
+    assert all(f"    {now_s:.0f} s: {action.message()}\n" in page for now_s, action in (lower, gone[0]))
     assert run.meter.wanted.tolist() == [2000]
     done_s = [3600, *[1800] * 5]  # by 3,660 s
     slow = [1.4 / 6 * 900] * 6
@@ -284,6 +286,7 @@ def test_the_command_on_made_up_files(capsys, tmp_path):
     assert main([*argv, "--slack", "0.3", "--margin", "0", "--actions", str(actions)]) == 1
     assert "broken." in capsys.readouterr().out
     assert "lower machine-" in actions.read_text()
+    assert main([*argv, "--slack", "0.3", "--margin", "0.4"]) == 0  # the remedy
 
 
 @pytest.mark.skipif(not TRACES, reason="SAMPAN_TRACES does not name a folder with traces")
