@@ -62,6 +62,7 @@ class PodScheduler:
         self._task: asyncio.Task[None] | None = None
         self._cluster.stir = self._stirred.set
         self._cluster.gone = self._gone
+        self._cluster.held = self._held
         self._cluster.came = lambda key: self._figures.came(key, clock.monotonic_s())
         self._binding.freed = self._stirred.set
         self._binding.bound = lambda key: self._figures.bound(key, clock.monotonic_s())
@@ -87,6 +88,9 @@ class PodScheduler:
         self._reports.forget(key)
         self._room.gone(key)
         self._figures.gone(key)
+
+    def _held(self, key: str, why: str) -> None:
+        self._reports.unfit(self._cluster.known[key].pod, why)
 
     async def _run(self) -> None:
         await self._following.start()
@@ -133,7 +137,7 @@ class PodScheduler:
         began_s = self._clock.monotonic_s()
         for pod in pods:
             self._figures.began(pod.key, began_s)
-        ready = [pod for pod in map(self._complete, pods) if pod is not None]
+        ready = [pod for pod in map(self._complete, self._cluster.in_turn(pods)) if pod is not None]
         outcome = self._core.place(ready)
         evictions: dict[str, list[Eviction]] = {}
         for eviction in outcome.evictions:

@@ -6,14 +6,15 @@ thought away from the snapshot at once (leaving), though they run until they hav
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
+from sampan.control.scheduling.gangs import Gangs
 from sampan.control.scheduling.pods import Seen
 from sampan.control.scheduling.volumes import Claim, StorageClass, Volume, Volumes
 from sampan.schedule.node import Node
-from sampan.schedule.pod import Budget, Pod
+from sampan.schedule.pod import Budget, Gang, Pod
 from sampan.schedule.queue import Queue
 from sampan.schedule.shape import Amounts
 from sampan.schedule.snapshot import Snapshot
@@ -35,6 +36,9 @@ class Cluster:
         """Called with the key of a pod that takes nothing any more."""
         self.came: Callable[[str], None] = _ignored
         """Called with the key of a pod that waits for a node."""
+        self.held: Callable[[str, str], None] = lambda _, __: None
+        """Called with the key of a pod that waits for others of its gang, and what the gang lacks."""
+        self.gangs = Gangs()
         self.gated: set[str] = set()
         """Pods that wait for their gates."""
         self._nodes: dict[str, Node] = {}
@@ -50,6 +54,8 @@ class Cluster:
             self._end(old)
         if new is None:
             return
+        changed = old is None or old.uid != new.uid or old.pod != new.pod
+        new = self.gangs.told(new)
         key = new.pod.key
         self.known[key] = new
         for name in new.claims:
@@ -64,10 +70,44 @@ class Cluster:
             return  # its binding, or the end of its victims, is under way
         elif not new.ours or new.deleting or new.pod.shape.gates:
             self.queue.discard(key)
-        elif old is None or old.uid != new.uid or old.pod != new.pod:
-            self.queue.add(new.pod)
+        elif changed:
             self.came(key)
+            self._enqueue(new.pod)
+
+    def _enqueue(self, pod: Pod) -> None:
+        """Give a pod a turn, unless its gang is not there yet."""
+        lacks = "" if pod.gang is None else self.gangs.lacks(pod.gang)
+        if lacks:
+            self.queue.discard(pod.key)
+            self.held(pod.key, lacks)
+        else:
+            self.queue.add(pod)
             self.stir()
+
+    def group(self, name: str, needs: int | None) -> None:
+        """Take in how many pods of a group run together; None: it is gone."""
+        self.gangs.group(name, needs)
+        for key in self.gangs.members(name):
+            seen = self.known[key] = self.gangs.told(self.known[key])
+            if seen.ours and not seen.node and key not in self.assumed:
+                self._enqueue(seen.pod)
+
+    def in_turn(self, pods: Sequence[Pod]) -> list[Pod]:
+        """Return pods whose turn it is, and with each of a gang all of it that waits: as many are needed as are not placed yet."""
+        if all(pod.gang is None for pod in pods):
+            return list(pods)
+        found: dict[str, Pod] = {}
+        for pod in pods:
+            mates = [pod.key] if pod.gang is None else [pod.key, *self.gangs.members(pod.gang.name)]
+            need = 0 if pod.gang is None else pod.gang.least - sum(key in self.snapshot.pods for key in mates[1:])
+            for key in mates:
+                seen = self.known.get(key)
+                if seen is None or not seen.ours or seen.node or key in self.assumed or key in found:
+                    continue
+                self.queue.discard(key)
+                gang = Gang(pod.gang.name, need) if pod.gang is not None and need > 1 else None
+                found[key] = pod if pod.gang is None else msgspec.structs.replace(seen.pod, gang=gang)
+        return list(found.values())
 
     def _placed(self, seen: Seen) -> None:
         key = seen.pod.key
@@ -83,6 +123,7 @@ class Cluster:
     def _end(self, seen: Seen) -> None:
         key = seen.pod.key
         self.known.pop(key, None)
+        self.gangs.discard(seen)
         self.gated.discard(key)
         self.queue.discard(key)
         self.assumed.pop(key, None)

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 from sampan.client.informer import Informer
 from sampan.client.port import Client, Ref
 from sampan.control.controller import NAMESPACES, PODS
-from sampan.control.scheduling import nodes, pods, volumes
+from sampan.control.scheduling import gangs, nodes, pods, volumes
 from sampan.control.scheduling.cluster import Cluster
+from sampan.control.scheduling.gangs import GROUPS
 from sampan.kube import object as objects
 from sampan.kube.object import Object
 from sampan.kube.reading import number
+from sampan.kube.status import ApiError
 from sampan.schedule.pod import Budget
 
 NODES = Ref("", "v1", "nodes", namespaced=False)
@@ -31,6 +33,7 @@ class Part(NamedTuple):
     ref: Ref
     read: Callable[[Object], Any]
     take: Callable[[str, str, Any, Any], None]
+    everywhere: bool = True  # servers have it
 
 
 def parts(cluster: Cluster) -> tuple[list[Part], Part]:
@@ -44,9 +47,12 @@ def parts(cluster: Cluster) -> tuple[list[Part], Part]:
         Part(CLAIMS, volumes.claim, lambda namespace, name, _, now: cluster.claim(namespace, name, now)),
         Part(BUDGETS, budget, lambda namespace, name, _, now: cluster.budget(namespace, name, now)),
     ]
+    groups = Part(
+        GROUPS, gangs.least, lambda space, name, _, now: cluster.group(f"{space}/{name}", now), everywhere=False
+    )
     shapes = pods.Shapes()
-    return first, Part(
-        PODS, lambda obj: pods.seen(obj, shapes.share), lambda _, __, before, now: cluster.pod(before, now)
+    return [*first, groups], Part(
+        PODS, lambda obj: gangs.seen(obj, shapes.share), lambda _, __, before, now: cluster.pod(before, now)
     )
 
 
@@ -75,7 +81,7 @@ class Following:
             await informer.close()
 
     async def _start(self, some: Iterable[Part]) -> None:
-        informers = [_informer(self._client, part) for part in some]
+        informers = [_informer(self._client, part) for part in some if await _served(self._client, part)]
         self._informers += informers
         for informer in informers:
             await informer.synced()
@@ -104,12 +110,27 @@ async def read_once(client: Client, cluster: Cluster) -> None:
     """Take in the cluster as it is now."""
     first, last = parts(cluster)
     for part in [*first, last]:
+        if not await _served(client, part):
+            continue
         async for page in client.pages(part.ref):
             for obj in page.items:
                 found = part.read(obj)
                 if found is not None:
                     namespace, name = _who(obj)
                     part.take(namespace, name, None, found)
+
+
+async def _served(client: Client, part: Part) -> bool:
+    """Return whether a server has a resource, and lets us read it."""
+    if part.everywhere:
+        return True
+    try:
+        await client.list(part.ref)
+    except ApiError as error:
+        if error.code in (403, 404):
+            return False
+        raise
+    return True
 
 
 def _who(obj: Object) -> tuple[str, str]:

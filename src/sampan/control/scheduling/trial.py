@@ -28,24 +28,38 @@ class Verdict(NamedTuple):
 def tried(cluster: Cluster, pods: Sequence[Seen], profile: Profile = DEFAULT) -> list[Verdict]:
     """Return what would become of pods, each in its turn: by priority, then in this order."""
     core = Scheduler(cluster.snapshot, profile)
-    order = sorted(pods, key=lambda seen: -seen.pod.priority)
-    found = {seen.pod.key: _tried(cluster, core, seen) for seen in order}
+    found: dict[str, Verdict] = {}
+    for seen in sorted(pods, key=lambda seen: -seen.pod.priority):
+        if seen.pod.key not in found:
+            found |= _tried(cluster, core, seen)
     return [found[seen.pod.key] for seen in pods]
 
 
-def _tried(cluster: Cluster, core: Scheduler, seen: Seen) -> Verdict:
-    pod, key = seen.pod, seen.pod.key
+def _tried(cluster: Cluster, core: Scheduler, seen: Seen) -> dict[str, Verdict]:
+    """Return what would become of a pod, and with it of its gang."""
     cluster.snapshot.settle()
-    fault = seen.fault
-    if seen.claims and not fault:
-        wanted = cluster.volumes.wanted(pod.shape, seen.claims)
-        fault, pod = wanted.fault, msgspec.structs.replace(pod, shape=wanted.shape)
-    if fault:
-        return Verdict(key, why=texts.fault(len(cluster.snapshot.nodes), fault))
-    outcome = core.place([pod])
-    if key in outcome.placements:
-        return Verdict(key, outcome.placements[key], tuple(one.pod.key for one in outcome.evictions))
-    return Verdict(key, why=_why(core, pod, outcome.reasons[key]))
+    if seen.pod.gang is not None and (lacks := cluster.gangs.lacks(seen.pod.gang)):
+        return {seen.pod.key: Verdict(seen.pod.key, why=lacks)}
+    found: dict[str, Verdict] = {}
+    ready: list[Pod] = []
+    for pod in [seen.pod] if seen.pod.gang is None else cluster.in_turn([seen.pod]):
+        known = seen if pod.key == seen.pod.key else cluster.known[pod.key]
+        fault, shape = known.fault, pod.shape
+        if known.claims and not fault:
+            wanted = cluster.volumes.wanted(shape, known.claims)
+            fault, shape = wanted.fault, wanted.shape
+        if fault:
+            found[pod.key] = Verdict(pod.key, why=texts.fault(len(cluster.snapshot.nodes), fault))
+        else:
+            ready.append(msgspec.structs.replace(pod, shape=shape))
+    outcome = core.place(ready)
+    for pod in ready:
+        if pod.key in outcome.placements:
+            evicts = tuple(one.pod.key for one in outcome.evictions if one.by == pod.key)
+            found[pod.key] = Verdict(pod.key, outcome.placements[pod.key], evicts)
+        else:
+            found[pod.key] = Verdict(pod.key, why=_why(core, pod, outcome.reasons[pod.key]))
+    return found
 
 
 def _why(core: Scheduler, pod: Pod, refused: Refusal) -> str:

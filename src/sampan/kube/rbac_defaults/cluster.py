@@ -138,6 +138,9 @@ _PROGRAMS = (
         rule("list watch", "*", "*"),
         rule("create", "core", "serviceaccounts/token"),
     ),
+    role(
+        "sampan:gang-scheduler", rule(READ, "scheduling.k8s.io", "podgroups")
+    ),  # ours: a beta kind is in no default role
     role("system:kube-dns", rule("list watch", "core", "endpoints services")),
     role(
         "system:kube-scheduler",
@@ -243,6 +246,7 @@ CLUSTER_ROLES: tuple[Object, ...] = (*_USERS, *_APPROVERS, *_PROGRAMS, *_NODES)
 
 CLUSTER_BINDINGS: tuple[Object, ...] = (
     binding("cluster-admin", "group:system:masters"),
+    binding("sampan:gang-scheduler", "user:system:kube-scheduler"),
     binding("system:basic-user", "group:system:authenticated"),
     binding("system:cluster-trust-bundle-discovery", "group:system:serviceaccounts"),
     binding("system:discovery", "group:system:authenticated"),
