@@ -345,7 +345,7 @@ async def serve(settings: ControlSettings) -> None:
 async def _serving(
     plane: ControlPlane, settings: ControlSettings, keys: pki.Pki, listener: socket.socket
 ) -> AsyncIterator[None]:
-    server = Server(plane.server.api.handle)
+    server = Server(plane.server.api.handle, plane.server.api.judge)
     files = TlsFiles(ca=str(keys.ca), cert=str(keys.server), key=str(keys.server_key))
     try:
         await server.listen(listener, make_context(files, anonymous=True))

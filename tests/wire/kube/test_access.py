@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import socket
 import ssl
 
 import pytest
@@ -345,3 +346,13 @@ def test_others_can_judge_our_tokens(plane, namespace):
     own = account_token(plane, namespace)
     assert plane.call("GET", "/openid/v1/jwks", token=own)[0] == 200
     assert plane.call("GET", "/openid/v1/jwks", token="")[0] in (401, 403)
+
+
+@pytest.mark.parametrize(("token", "code"), [("", 403), ("not-good", 401)])
+def test_who_may_not_write_is_not_listened_to(plane, namespace, token, code) -> None:
+    """Told after a part of a large body; the rest is never waited for."""
+    head = f"POST /api/v1/namespaces/{namespace}/configmaps HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n"
+    head += f"Authorization: Bearer {token}\r\n\r\n" if token else "\r\n"
+    with socket.create_connection(("127.0.0.1", plane.plain), timeout=10) as client:
+        client.sendall(head.encode() + b" " * 100_000)
+        assert client.recv(65536).startswith(f"HTTP/1.1 {code} ".encode())

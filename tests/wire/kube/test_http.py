@@ -30,7 +30,8 @@ class World:
         self.gate = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.ended = 0
-        self.server = Server(self.handle, sweep_s=0.05)
+        self.judged: list[Request] = []
+        self.server = Server(self.handle, self.judge, sweep_s=0.05)
         self.address = ("", 0)
 
     async def handle(self, request: Request) -> Response:
@@ -55,6 +56,11 @@ class World:
             return Response(200, b"{}", headers=(("Warning", '299 - "a\r\nEvil: 1 \u65e5"'),))
         body = json.dumps({"path": request.path, "query": request.query, "body": request.body.decode("latin-1")})
         return Response(200, body.encode())
+
+    async def judge(self, head: Request) -> Response | None:
+        self.judged.append(head)
+        await asyncio.sleep(0)
+        return Response(401, b"no") if head.path == "/nobody" else None
 
     def stream(self, sink) -> None:
         self.sinks.append(sink)
@@ -133,6 +139,47 @@ async def connect(world):
 @pytest.fixture
 async def client(connect):
     return await connect()
+
+
+# --- large bodies ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_large_body_is_read_when_it_is_known_who_sends_it(world, client):
+    body = os.urandom(1_000_000)
+    client.ask("/some", "POST", "X-Who: me\r\n", body)
+    client.ask("/next")
+    assert (await client.answer())[0] == 200
+    assert (await client.answer())[0] == 200
+    assert world.seen[0].body == body
+    [head] = world.judged
+    assert (head.path, head.headers["x-who"], head.body) == ("/some", "me", b"")
+
+
+async def test_a_small_body_is_not_asked_about(world, client):
+    client.ask("/some", "POST", "", b"x" * readers.EARLY_BYTES)
+    assert (await client.answer())[0] == 200
+    assert world.judged == []
+
+
+@pytest.mark.parametrize("kind", ["sized", "chunked"])
+async def test_who_is_nobody_is_told_so_before_all_of_it_has_come(world, client, kind):
+    part = b"x" * 200_000
+    if kind == "sized":
+        client.send(b"POST /nobody HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n", part)
+    else:
+        client.send(b"POST /nobody HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n30d40\r\n", part, b"\r\n")
+    assert await client.answer() == (401, b"no")
+    client.send(part)
+    await client.ended()
+    assert world.seen == []
+
+
+async def test_who_leaves_while_it_is_judged_leaves_nothing(world, client):
+    client.send(b"POST /some HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n", b"x" * 200_000)
+    await world.until(lambda: world.judged)
+    client.writer.transport.abort()
+    await world.until(lambda: not world.server.connections)
+    assert world.seen == []
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------

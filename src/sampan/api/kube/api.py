@@ -110,6 +110,22 @@ class Api:
         """Answer a request. Never raises: a refusal is a Status, a defect of ours is logged and is a 500."""
         return await self._handled(request, self._authenticator.authenticate)
 
+    async def judge(self, request: Request) -> Response | None:
+        """Return the refusal of a request of which only the head has come, None where its body is worth reading."""
+        began, target = self._clock.monotonic_s(), _target(request.path)
+        attempt, decision = _attempt(request, target), None
+        try:
+            attempt = attempt._replace(user=await self._authenticator.authenticate(request))
+            decision = self._authorizer.authorize(attempt)
+            _require(attempt, decision)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            response = refusal(error)
+            self._tell(Served(request, attempt, response, self._clock.monotonic_s() - began, decision))
+            return response
+        return None
+
     async def handle_as(self, user: User, request: Request) -> Response:
         """Answer a request of this process itself, such as a controller's, as `user`; otherwise as `handle`."""
 
@@ -141,9 +157,12 @@ class Api:
             raise
         except Exception as error:
             response = refusal(error)
-        for observer in self._observers:
-            observer(Served(request, attempt, response, self._clock.monotonic_s() - began, decision))
+        self._tell(Served(request, attempt, response, self._clock.monotonic_s() - began, decision))
         return response
+
+    def _tell(self, served: Served) -> None:
+        for observer in self._observers:
+            observer(served)
 
     async def _answer(self, request: Request, target: Target | None, attempt: Attempt) -> Response:
         if target is None:

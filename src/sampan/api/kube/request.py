@@ -108,3 +108,6 @@ class Response(msgspec.Struct):
 
 Handler = Callable[[Request], Awaitable[Response]]
 """Never raises: a refusal is a Response too."""
+
+Judge = Callable[[Request], Awaitable[Response | None]]
+"""Asked about a request whose body is large, when only its head has come: the refusal, or None. Never raises."""

@@ -20,7 +20,7 @@ from sampan.api.kube.http import wire
 from sampan.api.kube.http.reader import Queue, Reader
 from sampan.api.kube.http.sink import StreamSink
 from sampan.api.kube.http.wire import Refused
-from sampan.api.kube.request import Handler, Request, Response
+from sampan.api.kube.request import Handler, Judge, Request, Response
 from sampan.base import log
 from sampan.kube.status import ApiError
 
@@ -38,6 +38,7 @@ class Home(Protocol):
     """What a connection needs of its server."""
 
     handler: Handler
+    judge: Judge
     connections: set[Connection]
     closing: bool
 
@@ -49,6 +50,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_ended",
+        "_judging",
         "_keep",
         "_queue",
         "_reader",
@@ -66,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._reader: Reader | None = None  # none for a stream: its client has nothing more to say
         self._queue: Queue = deque()
         self._running: asyncio.Task[Any] | None = None
+        self._judging: asyncio.Task[None] | None = None  # nothing is read meanwhile
         self._sink: StreamSink | None = None
         self._ended = False  # nothing more is read
         self._keep = False  # more may be asked after the stream that runs
@@ -97,6 +100,25 @@ class Connection(asyncio.Protocol):
             if self._reader.expected and self._transport is not None:
                 self._reader.expected = False
                 self._transport.write(wire.CONTINUE)
+            if (head := self._reader.head) is not None:
+                self._reader.head = None
+                self._judging = asyncio.get_running_loop().create_task(self._judge(head))
+        self._serve()
+
+    async def _judge(self, head: Request) -> None:
+        """Find out whether a large body may come, before there is more of it than fits a socket."""
+        try:
+            refusal = await self._server.judge(head)
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            _log.exception("a judge raised, which it must not")
+            self.abort()
+            return
+        self._judging = None
+        if refusal is not None:
+            self._ended = True
+            self._queue.append((refusal, False))
         self._serve()
 
     def eof_received(self) -> bool:
@@ -108,8 +130,9 @@ class Connection(asyncio.Protocol):
         self._server.left(self)
         self._ended = True
         self._queue = _NOTHING
-        if self._running is not None:
-            self._running.cancel()
+        for task in (self._running, self._judging):
+            if task is not None:
+                task.cancel()
         if self._sink is not None:
             self._sink.ended()
         self._stop_reading()
@@ -151,10 +174,10 @@ class Connection(asyncio.Protocol):
         return self._running is None and self._sink is None and self._writable is None
 
     def _read_on(self) -> None:
-        """Read more from a client that has not sent ahead, and from no other."""
-        transport = self._transport
-        if transport is not None and transport.is_reading() is bool(self._queue) and not transport.is_closing():
-            transport.pause_reading() if self._queue else transport.resume_reading()
+        """Read more from a client that has not sent ahead and whose body is not being judged, and from no other."""
+        transport, wait = self._transport, bool(self._queue) or self._judging is not None
+        if transport is not None and transport.is_reading() is wait and not transport.is_closing():
+            transport.pause_reading() if wait else transport.resume_reading()
 
     def _handle(self, request: Request, keep: bool) -> None:
         """Answer a request; without a task where the handler does not wait."""

@@ -16,6 +16,8 @@ from sampan.kube.decoding import MOST_BYTES
 
 QUEUED = 256
 """Requests that a connection may have sent ahead."""
+EARLY_BYTES = 64 * 1024
+"""What is read of a body before it is asked whether the rest is wanted."""
 HEAD_S, BODY_S, IDLE_S = 30.0, 300.0, 300.0
 """How long the head of a request, and its body, may be on its way; and how long there may be none."""
 _OVERHEAD_BYTES = 1024 * 1024
@@ -37,6 +39,7 @@ class Reader:
         "_bytes",
         "_certificate",
         "_headers",
+        "_large",
         "_now",
         "_parser",
         "_phase",
@@ -44,6 +47,7 @@ class Reader:
         "_remote",
         "_target",
         "expected",
+        "head",
     )
 
     def __init__(self, queue: Queue, certificate: bytes, remote: str) -> None:
@@ -57,8 +61,11 @@ class Reader:
         self._target = b""
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
+        self._large = False  # this body
         self.expected = False
         """Whether the client waits for leave to send its body. Whoever gives it sets this back."""
+        self.head: Request | None = None
+        """The request of a large body that is on its way, without it. Whoever judges it sets this back."""
 
     def feed(self, data: bytes) -> None:
         """Read what has come.
@@ -110,6 +117,7 @@ class Reader:
 
     def on_message_begin(self) -> None:
         self._target, self._headers, self._body, self._body_bytes = b"", {}, [], 0
+        self._large, self.head = False, None
         self._enter(_HEAD)
 
     def on_url(self, url: bytes) -> None:
@@ -130,22 +138,27 @@ class Reader:
         if self._body_bytes > MOST_BYTES:
             raise Refused(status.too_large(f"limit is {MOST_BYTES}"))
         self._body.append(body)
+        if self._body_bytes > EARLY_BYTES and not self._large:
+            self._large, self.head = True, self._request(b"")
 
     def on_message_complete(self) -> None:
         if len(self._queue) >= QUEUED:
             raise Refused(status.too_many_requests("too many requests were sent ahead"))
+        request = self._request(self._body[0] if len(self._body) == 1 else b"".join(self._body))
+        keep = self._parser.should_keep_alive() and self._parser.get_http_version() == "1.1"
+        self._queue.append((request, keep))
+        self._headers, self._body, self.head = {}, [], None
+        self.expected = False
+        self._enter(_IDLE)
+
+    def _request(self, body: bytes) -> Request:
         target, _, query = self._target.partition(b"?")
-        request = Request(
+        return Request(
             self._parser.get_method().decode("latin-1"),
             wire.path_of(target),
             query.decode("latin-1"),
             self._headers,
-            self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            body,
             self._certificate,
             self._remote,
         )
-        keep = self._parser.should_keep_alive() and self._parser.get_http_version() == "1.1"
-        self._queue.append((request, keep))
-        self._headers, self._body = {}, []
-        self.expected = False
-        self._enter(_IDLE)

@@ -9,19 +9,25 @@ import ssl
 
 from sampan.api.http.tls import TlsLayer
 from sampan.api.kube.http.connection import Connection
-from sampan.api.kube.request import Handler
+from sampan.api.kube.request import Handler, Judge, Request, Response
 
 _SWEEP_S = 10.0
 _BACKLOG = 1024
 _CLOSE_S = 3.0
 
 
+async def _wanted(head: Request) -> Response | None:
+    """Let every body come."""
+    return None
+
+
 class Server:
     """Listens on TCP, with or without TLS."""
 
-    def __init__(self, handler: Handler, *, sweep_s: float = _SWEEP_S) -> None:
-        """`sweep_s`: how often connections are looked at that take too long."""
+    def __init__(self, handler: Handler, judge: Judge = _wanted, *, sweep_s: float = _SWEEP_S) -> None:
+        """`judge`: says whether a large body may come. `sweep_s`: how often connections are looked at that take too long."""
         self.handler = handler
+        self.judge = judge
         self.connections: set[Connection] = set()
         self.closing = False
         self._sweep_s = sweep_s
