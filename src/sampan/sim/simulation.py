@@ -26,7 +26,7 @@ from sampan.schedule.snapshot import Snapshot
 from sampan.sim.events import Event, Events
 from sampan.sim.observer import Observer
 from sampan.sim.task import Instance, Task
-from sampan.sim.waiting import Line, Waiting
+from sampan.sim.waiting import Line, Turn, Waiting
 
 PREEMPTED, FAILED, DRAINED, GANG_BROKEN = "preempted", "its node failed", "its node is drained", "its gang is broken"
 _MOST_AT_ONCE = 4096
@@ -211,16 +211,14 @@ class Simulation:
 
     def _ask(self, lines: Sequence[Line]) -> bool:
         """Ask the pods that wait now, in order, of lines that may fit; returns whether there has to be another round."""
-        order = [(-line.priority, line.waits[0].entry, line) for line in lines]
+        order: list[Turn] = [(-line.priority, line.waits[0].entry, line) for line in lines]
         heapq.heapify(order)
-        known = {line.number for line in lines}
         evicted, newest, running = False, self._waiting.newest, len(self.running)
         while order:
             priority, entry, line = heapq.heappop(order)
-            next_entry = order[0][1] if order and order[0][0] == priority else newest
+            before, next_entry = len(self.running), order[0][1] if order and order[0][0] == priority else newest
             served, some = self._serve(line, next_entry)
             if not line.waits:
-                known.discard(line.number)
                 self._waiting.close(line)
             elif served and line.waits[0].entry < newest:
                 heapq.heappush(order, (priority, line.waits[0].entry, line))
@@ -228,11 +226,13 @@ class Simulation:
                 self._waiting.ask_again(line)
             if some:
                 evicted = True
+                known = {turn[2].number for turn in order}
                 for other in self._waiting.more():  # there may be more room than was asked for
                     head = -other.priority, other.waits[0].entry
                     if other.number not in known and (priority, entry) < head and head[1] < newest:
-                        known.add(other.number)
                         heapq.heappush(order, (*head, other))
+            elif len(self.running) > before:
+                order = self._waiting.still(order)
         return evicted or (len(self.running) > running and self._waiting.wide)
 
     def _serve(self, line: Line, before: int) -> tuple[bool, bool]:

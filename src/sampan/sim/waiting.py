@@ -8,6 +8,7 @@ and a hundred thousand that wait cost no more than their lines.
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Iterator
 
@@ -45,6 +46,10 @@ class Line:
         self.fresh = True  # its first pod has not been asked
 
 
+Turn = tuple[int, int, Line]
+"""(minus the priority, the entry of the line's first pod, the line): less comes first. No two have the same entry."""
+
+
 class Waiting:
     """`preempts`: pods may evict others, so that a pod can fit where only lower ones leave."""
 
@@ -63,7 +68,7 @@ class Waiting:
         self._always: Mask = np.zeros(0, np.bool_)  # lines whose rules reach beyond a node
         self._round = (-1, -1)  # epoch and position of the touches, when the last round began
         self._before = (-1, -1)  # the same of the round before
-        self._hope: Mask | None = None  # by slot; None: of all
+        self._hope: list[bool] | None = None  # by slot; None: of all
         self._hope_at = -1
 
     @property
@@ -115,20 +120,25 @@ class Waiting:
 
     def more(self) -> list[Line]:
         """Return the lines whose first pod may fit by what has happened since the round before, this round's evictions too."""
-        if not self._lines:
-            return []
-        hope = self._hopes()
-        if hope is None:
+        hopes = self._hopes() if self._lines else []
+        if hopes is None:
             return list(self._lines.values())
-        slots = (self._slots[number] for number in np.flatnonzero(hope).tolist())
-        return [line for line in slots if line is not None]
+        return [line for line, hope in zip(self._slots, hopes, strict=False) if hope and line is not None]
+
+    def still(self, turns: list[Turn]) -> list[Turn]:
+        """Return, as a heap, those of a round's turns that may still fit: what others hoped for may be taken."""
+        hopes = self._hopes()
+        if hopes is not None:
+            turns = [turn for turn in turns if turn[2].fresh or hopes[turn[2].number]]
+            heapq.heapify(turns)
+        return turns
 
     def may_fit(self, line: Line) -> bool:
-        """Return whether it is worth to ask a line's first pod; others of this round may have taken what it hoped for."""
-        hope = None if line.fresh else self._hopes()
-        return hope is None or bool(hope[line.number])
+        """Return whether it is worth to ask a line's first pod."""
+        hopes = None if line.fresh else self._hopes()
+        return hopes is None or hopes[line.number]
 
-    def _hopes(self) -> Mask | None:
+    def _hopes(self) -> list[bool] | None:
         """Return, for each slot, whether its pods may fit on a node that was touched since the round before; None: all may."""
         touches = self._snapshot.touches
         if self._hope_at != touches.position:
@@ -136,7 +146,7 @@ class Waiting:
             epoch, position = self._before
             local = epoch == self._snapshot.epoch and not self._snapshot.terms.all
             rows = touches.since(position) if local else None
-            self._hope = None if rows is None else self._may_fit_on(np.unique(rows))
+            self._hope = None if rows is None else self._may_fit_on(np.unique(rows)).tolist()
         return self._hope
 
     def _may_fit_on(self, rows: Rows) -> Mask:
@@ -145,9 +155,9 @@ class Waiting:
         free = resources.block[CPU : CPU + width].take(rows, axis=1)
         found: Mask = self._always.copy()
         if 0 < len(rows) <= _EXACT:
-            found |= np.any(np.all(self._asked[:, :, None] <= free, axis=1), axis=1)
+            found |= np.logical_or.reduce(np.logical_and.reduce(self._asked[:, :, None] <= free, axis=1), axis=1)
         elif len(rows):
-            found |= (self._asked <= free.max(axis=1)).all(axis=1)
+            found |= np.logical_and.reduce(self._asked <= free.max(axis=1), axis=1)
         lowest = self._snapshot.pods.lowest()
         if self._preempts and lowest is not None and (self._priority > lowest).any():
             pods = (pod.priority for row in rows.tolist() for pod, _ in self._snapshot.pods.on(row))
