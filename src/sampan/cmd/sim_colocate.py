@@ -64,6 +64,8 @@ def _run(words: argparse.Namespace) -> int:
             period_s=words.period,
             seed=words.seed,
             noise=words.noise,
+            over=words.over,
+            plans=not words.no_plans,
             told=lambda now_s, action: actions.append(f"{now_s:.0f} s: {action.message()}\n"),
         )
         found = run.run(until_s)
@@ -193,6 +195,16 @@ def _parser() -> argparse.ArgumentParser:
         default=0.1,
         metavar="X",
         help="part of each node's CPU that is never reclaimed; default 0.1",
+    )
+    parser.add_argument(
+        "--over",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="BE pods use up to 1 + X of their memory, or 1 - X; default 0",
+    )
+    parser.add_argument(
+        "--no-plans", action="store_true", help="place by what is reclaimed, and do nothing on the nodes"
     )
     parser.add_argument("--period", type=float, default=60.0, metavar="S", help="seconds from plan to plan; default 60")
     parser.add_argument("--hours", type=float, default=0.0, metavar="H", help="end then; default: when the curves end")

@@ -7,6 +7,8 @@ one period. What a best-effort pod gets of its CPU is kept up at the beginning o
 
 from __future__ import annotations
 
+import math
+import zlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -30,7 +32,11 @@ Told = Callable[[float, Action], None]
 
 
 class Colocation(Observer):
-    """One world in one mode. `told` hears each action of the plans."""
+    """One world in one mode. `told` hears each action of the plans.
+
+    `over`: a best-effort pod uses from 1 - over to 1 + over of the memory that it asks for, drawn by the seed. `plans` False: pods
+    are placed by what is reclaimed, and nothing is done on the nodes.
+    """
 
     def __init__(
         self,
@@ -41,11 +47,14 @@ class Colocation(Observer):
         period_s: float = 60.0,
         seed: int = 0,
         noise: float = 0.0,
+        over: float = 0.0,
+        plans: bool = True,
         told: Told | None = None,
     ) -> None:
         self._mode = mode
         self._policy = policy or Policy()
         self._period_s = period_s
+        self._seed, self._over, self._plans = seed, over, plans
         self._told = told
         self._nodes = sorted(world.nodes, key=lambda node: node.name)
         self._rows = {node.name: row for row, node in enumerate(self._nodes)}
@@ -54,6 +63,7 @@ class Colocation(Observer):
         self._cpus = [tuple(range(int(cores) - 1, -1, -1)) for cores in np.maximum(self._has.cpu // 1000, 1)]
         self._published = Reclaimed(np.zeros_like(self._has.cpu), np.zeros_like(self._has.memory))
         self._kept: list[Kept | None] = [None] * len(self._nodes)
+        self._closed = np.zeros(len(self._nodes), np.bool_)
         self._services = Services(world)
         self._usage = Usage(world.curves, self._services.most, period_s, seed, noise)
         self._estimator = Estimator(self._policy, len(self._nodes))
@@ -92,7 +102,8 @@ class Colocation(Observer):
                     key=one.key,
                     cpu_milli=cpu,
                     memory_bytes=memory,
-                    memory_used_bytes=memory,
+                    memory_used_bytes=self._memory_used(one.key, memory),
+                    memory_limit_bytes=math.ceil(memory * (1 + self._over)),
                     priority=one.task.priority,
                     started_s=one.since_s,
                 )
@@ -118,6 +129,10 @@ class Colocation(Observer):
         else:
             self.meter.wanted[row] -= self._batch[row].pop(instance.key).cpu_milli
 
+    def _memory_used(self, key: str, asked_bytes: int) -> int:
+        drawn = zlib.crc32(f"{self._seed}/{key}".encode()) / (1 << 32)
+        return int(asked_bytes * (1 + self._over * (2 * drawn - 1)))
+
     # --- what happens at the beginning of a period
 
     def _period(self) -> None:
@@ -125,9 +140,9 @@ class Colocation(Observer):
         if self._services.changed:  # a pod ended in this very moment
             self._measure(max(now_s - self._period_s, 0.0))
         if self._mode is Mode.COLOCATED and now_s > 0:  # before that nothing was seen
-            self._publish(now_s)
-            for row in range(len(self._nodes)):
+            for row in range(len(self._nodes) if self._plans else 0):
                 self._govern(row, now_s)
+            self._publish(now_s)
         self._measure(now_s)
         self.simulation.at(now_s + self._period_s, self._period)
 
@@ -144,7 +159,10 @@ class Colocation(Observer):
         services = self._services
         pods = self._estimator.rows(services.keys, now_s)
         estimate = self._estimator.estimate(pods, services.rows, services.use, services.asked, now_s)
-        found = reclaimed(self._has, Reclaimed(*estimate), self._policy)
+        over = np.array([sum(pod.over_bytes for pod in pods.values()) for pods in self._batch], np.int64)
+        found = reclaimed(self._has, Reclaimed(estimate.cpu, estimate.memory + over), self._policy)
+        for column in found:
+            column[self._closed] = 0
         known, self._published = self._published, settled(self._published, found, self._has, self._policy)
         cpu, memory = self._published
         for row in np.flatnonzero((cpu != known.cpu) | (memory != known.memory)).tolist():
@@ -162,7 +180,7 @@ class Colocation(Observer):
             pods=tuple(self._batch[row].values()),
         )
         found = plan(seen, self._kept[row], self._policy, now_s)
-        self._kept[row] = found.kept
+        self._kept[row], self._closed[row] = found.kept, found.closed
         self.meter.ceilings[row] = 0 if found.group.frozen else found.group.cpu_milli
         for action in found.actions:
             if self._told is not None:

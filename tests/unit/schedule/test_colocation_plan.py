@@ -227,6 +227,10 @@ def test_pods_that_starve_for_long_go_until_the_others_are_fed():
     assert (now_s, found.evicted) == (900, ("be/3", "be/2", "be/1"))
     assert "seconds since they starve 900" in found.actions[0].message()
     assert found.kept.starving_s is None
+    assert found.closed
+    rest = (some[0],)
+    assert plan(node(8000, 0, *rest), found.kept, POLICY, now_s + 299).closed
+    assert not plan(node(8000, 0, *rest), found.kept, POLICY, now_s + 300).closed
 
 
 def test_pods_that_starve_only_for_a_while_stay():

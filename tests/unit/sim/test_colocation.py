@@ -138,6 +138,36 @@ def test_memory_that_becomes_short_ends_best_effort_pods_only_as_many_as_needed(
     assert found.waiting == 2  # 45 GiB are left, less what is never given away
 
 
+def test_who_had_to_go_does_not_come_back_to_that_node_for_a_while():
+    """They starve from 3,660 s on and go at 4,500 s, just when the service calms down; at 4,800 s the node is open again."""
+    short = replace(RISING, curves=Curves(np.array([[0.25] * 4 + [0.95] + [0.25] * 7]), np.full((1, 12), 0.5)))
+    quick = Policy(patience_s=840, cpu_percentile=0.5)
+    run = Colocation(short, Mode.COLOCATED, quick)
+    wanted = []
+    for until_s in (4490, 4500, 4790, 4800):
+        run.simulation.run(until_s)
+        wanted.append(run.meter.wanted.tolist())
+    assert wanted == [[6000], [2000], [2000], [6000]]
+
+
+def test_what_pods_use_beyond_their_requests_is_not_given_away():
+    """6 pods would fit by their requests; the first 4 use more, so that one that comes later must wait, and nobody has to go."""
+    late = msgspec.structs.replace(job(2, 7 * GIB, 10 * HOUR_S), name="late", arrival_s=HOUR_S)
+    tight = world([0.25] * 12, [1.0] * 12, job(4, 7 * GIB, 10 * HOUR_S), late)
+    by_requests, by_use = (Colocation(tight, Mode.COLOCATED, over=over, seed=5) for over in (0, 0.5))
+    for run in (by_requests, by_use):
+        assert run.run(2 * HOUR_S).evictions == 0
+    assert (by_requests.meter.wanted.tolist(), by_use.meter.wanted.tolist()) == ([6000], [5000])
+
+
+def test_without_plans_services_lack_what_pods_take():
+    """3.6 cores of 7.6, for an hour, not for a minute."""
+    found = Colocation(RISING, Mode.COLOCATED, plans=False).run(2 * HOUR_S)
+    assert found.lack_time_percent == pytest.approx(50)
+    assert found.lack_percent == pytest.approx(100 * 3.6 / (2 + 7.6))
+    assert (found.evictions, found.suppressions) == (0, 0)
+
+
 def test_the_same_seed_gives_the_same_course_another_one_another():
     problem = packing(3, apps=20, machines=30)
     batch = [job(200, duration_s=900.0)]

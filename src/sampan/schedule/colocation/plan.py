@@ -40,16 +40,21 @@ class Kept(msgspec.Struct, frozen=True):
 
     ceiling_milli: int
     lowered_s: float = float("-inf")  # when the ceiling last fell
+    evicted_s: float = float("-inf")  # when somebody had to go last
     starving_s: float | None = None  # since when
     tight: bool = False
 
 
 class NodePlan(NamedTuple):
-    """`pods`: of those that stay. `evicted`: keys, in order. Actions tell what is new."""
+    """`pods`: of those that stay. `evicted`: keys, in order. Actions tell what is new.
+
+    `closed`: the node takes no more best-effort pods for now, as who had to go would come back and go again.
+    """
 
     group: GroupLimits
     pods: Mapping[str, PodLimits]
     evicted: tuple[str, ...]
+    closed: bool
     actions: tuple[Action, ...]
     kept: Kept
 
@@ -72,10 +77,18 @@ def plan(seen: Seen, kept: Kept | None, policy: Policy, now_s: float) -> NodePla
     stay = [pod for pod in stay if pod.key not in gone]
     tight = _tight(seen, stay, before, policy)
     group = GroupLimits(ceiling, seen.cpus[: -(-ceiling // 1000) or 1])
-    after = Kept(ceiling, now_s if ceiling < before.ceiling_milli else before.lowered_s, starving_s, tight)
+    after = Kept(
+        ceiling_milli=ceiling,
+        lowered_s=now_s if ceiling < before.ceiling_milli else before.lowered_s,
+        evicted_s=now_s if evictions else before.evicted_s,
+        starving_s=starving_s,
+        tight=tight,
+    )
     changes = _changes(seen, before, after, group, target)
     pods = {pod.key: _limits(pod, tight=tight) for pod in stay}
-    return NodePlan(group, pods, tuple(action.subject for action in evictions), (*evictions, *changes), after)
+    evicted = tuple(action.subject for action in evictions)
+    closed = now_s - after.evicted_s < policy.hold_s
+    return NodePlan(group, pods, evicted, closed, (*evictions, *changes), after)
 
 
 def _ceiling(before: Kept, target: int, cpu_milli: int, policy: Policy, now_s: float) -> int:

@@ -31,7 +31,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     # CPU on the node.
     cpu_headroom: float = 0.10  # beyond what latency-critical pods use now
     raise_by: float = 0.10  # the ceiling rises by no more than this at once
-    hold_s: float = 300.0  # and so long after it fell it does not rise
+    hold_s: float = 300.0  # and so long after it fell it does not rise; nor come pods to a node that evicted some
     starved: float = 0.3  # part of what best-effort pods ask for: below it they starve
     fed: float = 0.6  # and those that stay after an eviction have this
     patience_s: float = 900.0  # so long they may starve

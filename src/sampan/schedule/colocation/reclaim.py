@@ -39,7 +39,10 @@ class Reclaimed(NamedTuple):
 
 
 def reclaimed(has: Reclaimed, estimate: Reclaimed, policy: Policy) -> Reclaimed:
-    """Return what each node has, less a margin, less what latency-critical pods are estimated to use; 0 where nothing is left."""
+    """Return what each node has, less a margin, less what latency-critical pods are estimated to use; 0 where nothing is left.
+
+    What best-effort pods use beyond their requests may be counted with the estimate: it is not there for others.
+    """
     return Reclaimed(
         _left(has.cpu, estimate.cpu, policy.cpu_margin), _left(has.memory, estimate.memory, policy.memory_margin)
     )
