@@ -39,7 +39,7 @@ class Bindings:
             meta = dict(objects.metadata(live))
             if annotations := objects.annotations(body):
                 meta["annotations"] = {**objects.annotations(live), **annotations}
-            state = live.get("status") or {}
+            state = {name: value for name, value in (live.get("status") or {}).items() if name != "nominatedNodeName"}
             others = [item for item in state.get("conditions") or () if item.get("type") != "PodScheduled"]
             placed = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
             return {

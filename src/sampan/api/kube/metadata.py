@@ -27,7 +27,12 @@ CONFINED = {
     "approval": (("status", "conditions"),),
     "ephemeralcontainers": (("spec", "ephemeralContainers"),),
     "resize": (("spec", "containers"), ("spec", "initContainers")),
-    "binding": (("spec", "nodeName"), ("status", "conditions"), ("metadata", "annotations")),
+    "binding": (
+        ("spec", "nodeName"),
+        ("status", "conditions"),
+        ("status", "nominatedNodeName"),
+        ("metadata", "annotations"),
+    ),
 }
 """Subresource -> the only paths that a write to it changes. Of a scale that is where the kind keeps its replicas."""
 
