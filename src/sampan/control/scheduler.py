@@ -54,7 +54,7 @@ class PodScheduler:
         answers = Answers(client, clock)
         self._events = Events(client, clock, host)
         self._reports = Reports(self._cluster, self._core, answers, self._events, clock)
-        self._binding = Binding(self._cluster, answers, self._events, self._reports)
+        self._binding = Binding(self._cluster, self._core, answers, self._events, self._reports)
         # a policy of others may look at other pods: a placement may help whom it refused
         self._reports.wait_for_others = any(plugin not in FILTERS for plugin in profile.filters)
         self._room = Room(self._cluster, answers, self._events, self._binding)
@@ -158,6 +158,8 @@ class PodScheduler:
             self._figures.refused(pod.key, self._clock.monotonic_s())
             self._reports.unfit(pod, texts.fault(len(self._cluster.snapshot.nodes), fault))
             self._later(pod)
+            return None
+        if seen.nominated and self._room.resume(pod, seen.nominated):
             return None
         if seen.nominated and self._room.making(pod, seen.nominated):
             return msgspec.structs.replace(pod, may_preempt=False)

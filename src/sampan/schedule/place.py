@@ -16,12 +16,14 @@ import numpy as np
 from sampan.schedule import batch
 from sampan.schedule.plugin import PluginFailed
 from sampan.schedule.pod import Gang, Pod
+from sampan.schedule.pods import ABSENT
 from sampan.schedule.preemption import Eviction, Preemption
 from sampan.schedule.profile import DEFAULT, Profile
 from sampan.schedule.refusal import Refusal
 from sampan.schedule.shape import Shape
 from sampan.schedule.snapshot import Lifted, Snapshot
 from sampan.schedule.standing import Standing
+from sampan.schedule.view import Nodes
 
 _KEPT = 512  # standings; each holds a few arrays of [nodes]
 _AT_ONCE = 4096
@@ -65,6 +67,28 @@ class Scheduler:
                 self._gang(gang, turn, outcome)
             self._lifted.clear()
         return outcome
+
+    def still_fits(self, key: str) -> bool:
+        """Return whether a pod that was placed would be let onto its node now; the snapshot is as it was.
+
+        Raises:
+            PluginFailed
+        """
+        snapshot = self.snapshot
+        snapshot.settle()
+        position = snapshot.touches.position
+        lifted = snapshot.lift(key)
+        try:
+            if lifted.row == ABSENT:
+                return False
+            ask = snapshot.ask(lifted.pod.shape)
+            here = Nodes(snapshot, ask, np.array([lifted.row], np.intp))
+            rules = (plugin.prefilter(ask, snapshot) for plugin in self._profile.filters)
+            masks = (rule.passes(here) for rule in rules if rule is not None)
+            return all(mask is None or bool(mask[0]) for mask in masks)
+        finally:
+            snapshot.put_back(lifted)
+            snapshot.touches.rewind(position)
 
     def standing(self, shape: Shape) -> Standing:
         """Return how a shape stands with the nodes; remembered, the oldest forgotten."""

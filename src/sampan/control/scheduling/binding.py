@@ -1,6 +1,6 @@
 """Binding: what was placed is told to the API, many at a time; what the API does not take has another turn.
 
-A placement is checked again just before it is told: the cluster may have changed since.
+A placement is checked again by every rule just before it is told: the cluster may have changed since.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from sampan.control.scheduling.cluster import Cluster
 from sampan.control.scheduling.events import Events
 from sampan.control.scheduling.reports import Reports
 from sampan.kube.status import ApiError
+from sampan.schedule.place import Scheduler
+from sampan.schedule.plugin import PluginFailed
 from sampan.schedule.pod import Pod
 
 _WORKERS = 32
@@ -26,8 +28,9 @@ _log = log.get("scheduler")
 class Binding:
     """`freed` is called when a binding has ended, well or not; `bound` with the key of a pod that has its node, `failed` else."""
 
-    def __init__(self, cluster: Cluster, answers: Answers, events: Events, reports: Reports) -> None:
+    def __init__(self, cluster: Cluster, core: Scheduler, answers: Answers, events: Events, reports: Reports) -> None:
         self._cluster = cluster
+        self._core = core
         self._answers = answers
         self._events = events
         self._reports = reports
@@ -71,7 +74,7 @@ class Binding:
             except Exception:
                 _log.exception("binding %s failed by a defect of ours", pod.key)
                 self.failed(pod.key)
-                self._again(pod)
+                self.again(pod)
             finally:
                 self._busy -= 1
                 self.freed()
@@ -81,14 +84,14 @@ class Binding:
         seen = cluster.known.get(pod.key)
         if seen is None or cluster.assumed.get(pod.key) != node:
             return  # gone, or placed otherwise meanwhile
-        if not self._still_fits(pod, node):
-            self._again(pod)
+        if not self.still_fits(pod):
+            self.again(pod)
             return
         if seen.claims:
             waiting = cluster.volumes.wanted(pod.shape, seen.claims).to_select
             if waiting:
                 await self._answers.select_node(pod.shape.namespace, waiting, node)
-                self._again(pod)
+                self.again(pod)
                 return
         await self._answers.bind(pod.key, seen.uid, node)
         self.bound(pod.key)
@@ -97,23 +100,25 @@ class Binding:
         note = f"Successfully assigned {pod.key} to {node}"
         self._events.say(pod.key, seen.uid, "Scheduled", note, action="Binding")
 
-    def _still_fits(self, pod: Pod, node: str) -> bool:
-        """Return whether the node is there and nobody else has taken what the pod needs of it."""
-        snapshot = self._cluster.snapshot
-        row = snapshot.rows.get(node)
-        if row is None or pod.key not in snapshot.pods:
+    def still_fits(self, pod: Pod) -> bool:
+        """Return whether the pod would be let onto its node as the cluster is now: it may have waited for long."""
+        if pod.key not in self._cluster.snapshot.pods:
             return False
-        return all(snapshot.resources.free[number][row] >= 0 for number, _ in snapshot.ask(pod.shape).demand)
+        try:
+            return self._core.still_fits(pod.key)
+        except PluginFailed:
+            return False  # its next turn says what failed
 
     def _failed(self, pod: Pod, node: str, error: SampanError) -> None:
         self.failed(pod.key)
-        if not (isinstance(error, ApiError) and error.code == 404):
-            self._reports.unfit(pod, f'binding rejected: running Bind plugin "DefaultBinder": {error}')
-        self._again(pod)
+        gone = isinstance(error, ApiError) and error.code == 404
+        self.again(pod, "" if gone else f'binding rejected: running Bind plugin "DefaultBinder": {error}')
 
-    def _again(self, pod: Pod) -> None:
-        """Forget where a pod was placed, and give it another turn unless it is gone or placed by others."""
+    def again(self, pod: Pod, why: str = "") -> None:
+        """Forget where a pod was placed, and give it another turn unless it is gone or placed by others. `why`: told of it."""
         self._cluster.forget(pod.key)
         seen = self._cluster.known.get(pod.key)
         if seen is not None and not seen.node and not seen.deleting:
+            if why:
+                self._reports.unfit(pod, why)
             self._reports.park(seen.pod)

@@ -63,6 +63,31 @@ class Room:
             for other, _ in snapshot.pods.on(row)
         )
 
+    def resume(self, pod: Pod, node: str) -> bool:
+        """Take up again what an earlier scheduler began: pods that are about to end make room for one on its nominated node.
+
+        Returns whether the pod waits for their end; it is assumed there then.
+        """
+        snapshot, known = self._cluster.snapshot, self._cluster.known
+        snapshot.settle()
+        row = snapshot.rows.get(node)
+        if row is None:
+            return False
+        below = [other for other, _ in snapshot.pods.on(row) if other.priority < pod.priority]
+        ending = [snapshot.lift(one.key) for one in below if one.key in known and known[one.key].deleting]
+        snapshot.add(pod, node)
+        if not ending or not self._binding.still_fits(pod):
+            snapshot.remove(pod.key)
+            for one in reversed(ending):
+                snapshot.put_back(one)
+            return False
+        self._cluster.assumed[pod.key] = node
+        waiting = self._waiting[pod.key] = _Waiting(pod, node, {one.pod.key for one in ending})
+        for key in waiting.victims:
+            self._cluster.leaving.add(key)
+            self._for[key] = pod.key
+        return True
+
     def make(self, pod: Pod, node: str, evictions: Sequence[Eviction]) -> None:
         """Evict pods for one that is assumed on their node; returns at once."""
         victims: set[str] = set()
@@ -120,7 +145,9 @@ class Room:
             except SampanError as error:
                 _log.info("no room is made for %s on %s: %s", key, waiting.node, error)
                 if self._waiting.get(key) is waiting:
-                    self._take_back(key)
+                    del self._waiting[key]
+                    self._restore(waiting)
+                    self._binding.again(waiting.pod, f"no room could be made on {waiting.node}: {error}")
 
     async def _evict(self, waiting: _Waiting) -> None:
         pod, node = waiting.pod, waiting.node

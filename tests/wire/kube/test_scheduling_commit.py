@@ -1,0 +1,146 @@
+"""What was decided is looked at again when it is carried out: the cluster changed, the API refused, the scheduler was killed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from hollow import hollow_nodes
+from kube import ControlPlane, control_plane, eventually
+from scheduling_space import Space, space_of
+
+HOST = "kubernetes.io/hostname"
+LOWS = ["low0", "low1"]
+RELEASE = 'patch pod {} --type=merge -p {{"metadata":{{"finalizers":null}}}}'
+HOLD = 'patch pod {} --type=merge -p {{"metadata":{{"finalizers":["example.com/look"]}}}}'
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory) -> Iterator[ControlPlane]:
+    with (
+        control_plane(tmp_path_factory.mktemp("commit"), scheduler=True) as made,
+        hollow_nodes(made, 2, "--capacity", "cpu=4,memory=8Gi,pods=20"),
+    ):
+        for name, value in (("low", -10), ("high", 1000)):
+            made.json(
+                "POST", "/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": name}, "value": value}
+            )
+        yield made
+
+
+@pytest.fixture
+def space(plane) -> Iterator[Space]:
+    with space_of(plane) as found:
+        yield found
+
+
+def waits_for_victims(space: Space) -> str:
+    """Fill both nodes, make a pod that evicts one of the pods there, whose end is held up; return its nominated node."""
+    for name in LOWS:
+        space.pod(name, "3", priorityClassName="low")
+    space.ready(*LOWS)
+    for name in LOWS:
+        space.k(HOLD.format(name))
+    space.pod("vip", "3", priorityClassName="high")
+    node = eventually(lambda: space.get("vip")["status"].get("nominatedNodeName"))
+    eventually(lambda: any("deletionTimestamp" in space.get(name)["metadata"] for name in LOWS))
+    return node
+
+
+def test_a_node_that_was_cordoned_meanwhile_is_not_taken(space):
+    node = waits_for_victims(space)
+    space.plane.kubectl("cordon", node)
+    try:
+        for name in LOWS:
+            space.k(RELEASE.format(name))
+        eventually(lambda: space.node("vip"))
+        assert space.node("vip") != node
+    finally:
+        space.plane.kubectl("uncordon", node)
+    assert "nominatedNodeName" not in space.get("vip")["status"]
+    assert "<none>" in space.k("get pod vip -o wide").splitlines()[1].split()[-2]
+
+
+def test_a_pod_of_another_scheduler_that_came_meanwhile_counts(space):
+    """The pod that waits keeps away from it by anti-affinity, which takes nothing that could run short."""
+    required = "requiredDuringSchedulingIgnoredDuringExecution"
+    apart = [{"labelSelector": {"matchLabels": {"app": "theirs"}}, "topologyKey": HOST}]
+    for name in LOWS:
+        space.pod(name, "3", priorityClassName="low")
+    space.ready(*LOWS)
+    for name in LOWS:
+        space.k(HOLD.format(name))
+    space.pod("vip", "3", priorityClassName="high", affinity={"podAntiAffinity": {required: apart}})
+    node = eventually(lambda: space.get("vip")["status"].get("nominatedNodeName"))
+    space.pod("theirs", "100m", schedulerName="mine")
+    binding = {"metadata": {"name": "theirs"}, "target": {"kind": "Node", "name": node}}
+    space.plane.json("POST", f"{space.path}/theirs/binding", binding)
+    for name in LOWS:
+        space.k(RELEASE.format(name))
+    eventually(lambda: space.node("vip"))
+    assert space.node("vip") != node
+
+
+def test_evictions_that_are_refused_are_told_and_not_asked_for_without_end(space):
+    group, kinds = "/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolic"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["DELETE"], "resources": ["pods"]}
+    message = "it is kept"
+    policy = {
+        "matchConstraints": {"resourceRules": [rule], "namespaceSelector": {"matchLabels": {"team": space.name}}},
+        "validations": [{"expression": "oldObject.metadata.name == 'vip'", "message": message}],
+    }
+    binding = {"policyName": space.name, "validationActions": ["Deny"]}
+    for name in LOWS:
+        space.pod(name, "3", priorityClassName="low")
+    space.ready(*LOWS)
+    space.plane.json("POST", f"{group}/{kinds}ies", {"metadata": {"name": space.name}, "spec": policy})
+    space.plane.json("POST", f"{group}/{kinds}ybindings", {"metadata": {"name": space.name}, "spec": binding})
+    try:
+        eventually(lambda: message in space.k("delete pod low0 --wait=false --dry-run=server", check=False))
+        before = attempts(space.plane)
+        space.pod("vip", "3", priorityClassName="high")
+        eventually(lambda: any("no room could be made on hollow-" in told for told in notes(space, "vip")))
+        assert any(message in told for told in notes(space, "vip"))
+        time.sleep(2.5)
+        assert attempts(space.plane) - before <= 4, "a turn at once, then after one second and two"
+    finally:
+        space.plane.kubectl("delete", "validatingadmissionpolicybinding", space.name)
+        space.plane.kubectl("delete", "validatingadmissionpolicy", space.name)
+    space.ready("vip")
+
+
+def notes(space: Space, name: str) -> list[str]:
+    return [event["message"] for event in space.events(name, "FailedScheduling")]
+
+
+def attempts(plane: ControlPlane) -> int:
+    text = plane.call("GET", "/metrics")[1].decode()
+    lines = [line for line in text.splitlines() if line.startswith("scheduler_schedule_attempts_total{")]
+    return sum(int(float(line.rsplit(" ", 1)[1])) for line in lines)
+
+
+def test_room_that_is_being_made_is_kept_by_the_next_scheduler(tmp_path_factory):
+    with control_plane(tmp_path_factory.mktemp("kept"), scheduler=True) as plane:
+        for name, value in (("low", -10), ("high", 1000)):
+            plane.json(
+                "POST", "/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": name}, "value": value}
+            )
+        with hollow_nodes(plane, 2, "--capacity", "cpu=4,memory=8Gi,pods=20"), space_of(plane) as space:
+            node = waits_for_victims(space)
+            plane.restart()
+            space.pod("early", "3", priorityClassName="low")
+            assert "2 Insufficient cpu" in space.refusal("early")
+            for turn, seconds in enumerate((1.2, 2.2, 0.3)):  # what waits backs off, each time for longer
+                plane.kubectl("label", "nodes", "hollow-0", f"turn=t{turn}", "--overwrite")
+                time.sleep(seconds)
+            for name in LOWS:
+                space.k(RELEASE.format(name))
+            space.pod("late", "3", priorityClassName="low")
+            space.ready("vip")
+            assert space.node("vip") == node
+            assert not space.node("late")
+            assert not space.node("early")
+            assert len([name for name in LOWS if plane.call("GET", f"{space.path}/{name}")[0] == 200]) == 1
+            assert sum(len(space.events(name, "Preempted")) for name in LOWS) == 1, "nobody is evicted a second time"
