@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from sampan.kube.selector import Requirement
 from sampan.schedule.node import Node
 from sampan.schedule.place import Scheduler
 from sampan.schedule.pod import Budget, Pod, covers
-from sampan.schedule.shape import Shape
+from sampan.schedule.shape import PodTerm, Shape, Spread, amounts, matches, pairs
 from sampan.schedule.snapshot import Snapshot
-from scheduling_clusters import NAMESPACES, nodes, plain_shapes, shapes
+from scheduling_clusters import HOST, NAMESPACES, ZONE, nodes, plain_shapes, shapes, some
 from scheduling_oracle import Cluster
 
 BUDGETS = st.lists(
@@ -57,6 +57,12 @@ def without(cluster: Cluster, gone: list[Pod]) -> Cluster:
 def on_node(cluster: Cluster, node: Node, pod: Pod, budgets: tuple[Budget, ...]) -> tuple[tuple, list[Pod]] | None:
     """Return cost and victims by kube-scheduler's procedure."""
     lower = [one for one, name in cluster.placed if name == node.name and one.priority < pod.priority]
+    return chosen(cluster, node, pod, lower, budgets)
+
+
+def chosen(
+    cluster: Cluster, node: Node, pod: Pod, lower: list[Pod], budgets: tuple[Budget, ...]
+) -> tuple[tuple, list[Pod]] | None:
     lower.sort(key=lambda one: (-one.priority, one.started_s, one.key))
     if not lower or not without(cluster, lower).fits(pod.shape, node):
         return None
@@ -76,6 +82,30 @@ def least_on_node(cluster: Cluster, node: Node, pod: Pod) -> tuple | None:
     lower = [one for one, name in cluster.placed if name == node.name and one.priority < pod.priority]
     sets = (list(gone) for size in range(1, len(lower) + 1) for gone in combinations(lower, size))
     return min((cost(gone, 0) for gone in sets if without(cluster, gone).fits(pod.shape, node)), default=None)
+
+
+def topologies(cluster: Cluster, shape: Shape, other: Shape) -> set[str]:
+    """Return in which topologies' domains pods of another shape may be in the way."""
+    found = {term.topology for term in shape.anti_affinity if cluster.term_matches(term, other)}
+    found |= {term.topology for term in other.anti_affinity if cluster.term_matches(term, shape)}
+    counts = other.namespace == shape.namespace and not other.ending
+    return found | {
+        spread.topology
+        for spread in shape.spread
+        if spread.hard and counts and matches(spread.selector, dict(other.labels))
+    }
+
+
+def abroad(cluster: Cluster, node: Node, pod: Pod, budgets: tuple[Budget, ...]) -> tuple[tuple, list[Pod]] | None:
+    """Return cost and victims by the same procedure, of the pods in the node's domains that are in the way."""
+    labels = {one.name: dict(one.labels) for one in cluster.nodes}
+
+    def here(other: Shape, name: str) -> bool:
+        met = topologies(cluster, pod.shape, other) & labels[node.name].keys() & labels[name].keys()
+        return any(labels[node.name][topology] == labels[name][topology] for topology in met)
+
+    lower = [one for one, name in cluster.placed if one.priority < pod.priority and here(one.shape, name)]
+    return chosen(cluster, node, pod, lower, budgets)
 
 
 def amounts_only(cluster: Cluster, shape: Shape, seen: list[Shape]) -> bool:
@@ -102,6 +132,57 @@ def cluster_of(machines, pods):
 @given(nodes(most=4), running, st.lists(shapes | plain_shapes, min_size=1, max_size=3), BUDGETS)
 @settings(max_examples=300, deadline=None)
 def test_victims_are_those_of_the_procedure_or_the_cheapest(machines, pods, wanted, budgets):
+    check(machines, pods, wanted, budgets)
+
+
+apart = st.builds(
+    PodTerm,
+    topology=st.sampled_from([ZONE, ZONE, "disk", HOST]),
+    selector=st.sampled_from([(), (Requirement("app", "In", ("x",)),), (Requirement("app", "In", ("y",)),)]),
+    namespaces=st.just(("a",)),
+)
+even = st.builds(
+    Spread,
+    topology=st.sampled_from([ZONE, "disk", HOST]),
+    max_skew=st.just(1),
+    selector=st.sampled_from([(), (Requirement("app", "In", ("x",)),)]),
+    min_domains=st.integers(1, 3),
+)
+domain_shapes = st.builds(
+    Shape,
+    namespace=st.just("a"),
+    labels=st.sampled_from([(("app", "x"),), (("app", "y"),)]),
+    requests=st.sampled_from([amounts({"cpu": 100}), amounts({"cpu": 100}), amounts({"cpu": 1000})]),
+    anti_affinity=some(apart, 1, 2),
+    spread=some(even, 2, 2),
+    affinity=some(apart, 9, 1),
+    node_selector=st.sampled_from([(), (), (), (("disk", "ssd"),)]),
+)
+
+
+def zoned(zones: list[str]) -> list[Node]:
+    return [
+        Node(
+            name=f"n{number}",
+            allocatable=amounts({"cpu": 1500, "pods": 4}),
+            labels=pairs({HOST: f"n{number}", ZONE: zone, "disk": "ssd" if number % 2 else "hdd"}),
+        )
+        for number, zone in enumerate(zones)
+    ]
+
+
+@given(
+    st.lists(st.sampled_from("pppqq"), min_size=3, max_size=5).map(zoned),
+    st.lists(st.tuples(domain_shapes, st.sampled_from([0, 0, 1, 1, 2]), st.integers(0, 5)), min_size=2, max_size=10),
+    st.lists(domain_shapes, min_size=1, max_size=3),
+    BUDGETS,
+)
+@settings(max_examples=400, deadline=None)
+def test_victims_on_other_nodes_of_a_domain(machines, pods, wanted, budgets):
+    check(machines, pods, wanted, budgets)
+
+
+def check(machines, pods, wanted, budgets):
     snapshot, scheduler, cluster = cluster_of(machines, pods)
     for number, shape in enumerate(wanted):
         snapshot.budgets = budgets
@@ -125,6 +206,10 @@ def test_victims_are_those_of_the_procedure_or_the_cheapest(machines, pods, want
                 assert least[:2] == possible[node.name][0][:2]
                 possible[node.name] = least, []
         if not possible:
+            costs = {node.name: abroad(cluster, node, pod, budgets) for node in cluster.nodes}
+            possible = {name: one for name, one in costs.items() if one is not None}
+            event("victims on other nodes" if possible else "no victims help")
+        if not possible:
             assert pod.key in found.reasons
             continue
         name = min(possible, key=lambda name: (possible[name][0], name))
@@ -132,6 +217,8 @@ def test_victims_are_those_of_the_procedure_or_the_cheapest(machines, pods, want
         expected, gone = possible[name]
         if gone:
             assert {eviction.pod.key for eviction in found.evictions} == {one.key for one in gone}
+            where = {one.key: at for one, at in cluster.placed}
+            assert all(eviction.node == where[eviction.pod.key] for eviction in found.evictions)
         else:
             gone = [eviction.pod for eviction in found.evictions]
             assert cost(gone, 0) == expected

@@ -173,7 +173,7 @@ class PodScheduler:
             self._figures.refused(pod.key, self._clock.monotonic_s())
             self._figures.preempted(len(victims))
             self._cluster.assumed[pod.key] = node
-            self._reports.making_room(pod, node, [one.pod for one in victims])
+            self._reports.making_room(pod, victims)
             self._room.make(pod, node, victims)
         elif node is not None:
             self._cluster.assumed[pod.key] = node

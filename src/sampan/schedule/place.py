@@ -144,9 +144,10 @@ class Scheduler:
                 return
             row = plan.row
             for victim in plan.victims:
-                self._lifted.append(self.snapshot.evict(victim.key))
+                lifted = self.snapshot.evict(victim.key)
+                self._lifted.append(lifted)
                 outcome.placements.pop(victim.key, None)
-                outcome.evictions.append(Eviction(victim, self.snapshot.nodes[row].name, pod.key))
+                outcome.evictions.append(Eviction(victim, self.snapshot.nodes[lifted.row].name, pod.key))
         self.snapshot.assume(pod, row, standing.ask)
         outcome.placements[pod.key] = self.snapshot.nodes[row].name
 

@@ -1,7 +1,8 @@
 """Preemption: on which node to evict pods of lower priority so that a pod fits.
 
 Of the nodes, the first in this order is taken: fewest violated budgets, lowest highest priority of a victim, least sum of
-priorities, fewest victims, newest start of the victims of highest priority, smallest name.
+priorities, fewest victims, newest start of the victims of highest priority, smallest name. Where none can be had by evicting its own
+pods, victims on other nodes are looked for (abroad.py); kube-scheduler does not.
 
 Spec: kube-scheduler DefaultPreemption (pickOneNodeForPreemption); every node is looked at, none is sampled.
 """
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sampan.schedule import victims
+from sampan.schedule import abroad, victims
 from sampan.schedule.plugin import Reach
 from sampan.schedule.pod import Budget, Pod
 from sampan.schedule.snapshot import Snapshot
@@ -32,6 +33,8 @@ class Eviction(NamedTuple):
 
 
 class Plan(NamedTuple):
+    """`row`: where the pod fits without its victims, who may be elsewhere."""
+
     row: int
     victims: tuple[Pod, ...]
 
@@ -58,8 +61,11 @@ class Preemption:
                 del self._known[next(iter(self._known))]
             costs = self._known[key] = NodeCosts(self._snapshot, standing, pod.priority)
         row = costs.best()
-        found = None if row is None else victims.on_row(self._snapshot, standing, row, pod.priority)
-        return None if row is None or found is None else Plan(row, found.pods)
+        if row is None:
+            found = abroad.best(self._snapshot, standing, pod)
+            return None if found is None else Plan(found[0], found[1].pods)
+        here = victims.on_row(self._snapshot, standing, row, pod.priority)
+        return None if here is None else Plan(row, here.pods)
 
 
 class NodeCosts:

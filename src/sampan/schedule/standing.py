@@ -109,6 +109,11 @@ class Standing:
         masks = (rule.passes(nodes) for rule in self.filters)
         return all(mask is None or bool(mask[0]) for mask in masks)
 
+    def near(self) -> Mask:
+        """Return which nodes pass all rules but those that reach beyond a node, [nodes]."""
+        self.refresh()
+        return self._over_all(self.scores > NOWHERE)
+
     def possible(self) -> Mask:
         """Return which nodes could take the ask if all their pods went, [nodes]."""
         found = np.ones(len(self.snapshot.nodes), np.bool_)

@@ -66,6 +66,15 @@ def on_row(snapshot: Snapshot, standing: Standing, row: int, priority: int) -> V
     return Victims(tuple(gone), sum(pod.key in keys for pod in gone))
 
 
+def by_trial(snapshot: Snapshot, standing: Standing, row: int, lower: list[Placed]) -> Victims | None:
+    """Return who of these pods, wherever they are, must go so that the standing's ask fits on a row; None where that is no help."""
+    lower.sort(key=_importance)
+    violating, rest = _by_budget(lower, snapshot.budgets)
+    gone = _by_trial(snapshot, standing, row, [*violating, *rest])
+    keys = {pod.key for pod, _ in violating}
+    return Victims(tuple(gone), sum(pod.key in keys for pod in gone)) if gone else None
+
+
 def _importance(placed: Placed) -> tuple[int, float, str]:
     pod = placed[0]
     return -pod.priority, pod.started_s, pod.key

@@ -15,6 +15,7 @@ from sampan.control.scheduling.cluster import Cluster
 from sampan.control.scheduling.events import Events
 from sampan.schedule.place import Scheduler
 from sampan.schedule.pod import Pod
+from sampan.schedule.preemption import Eviction
 from sampan.schedule.refusal import Refusal
 from sampan.schedule.shape import Shape
 
@@ -52,17 +53,17 @@ class Reports:
         self.unfit(pod, self._text(pod, refusal))
         self.wait_for_others |= _looks_at_others(pod.shape)
 
-    def making_room(self, pod: Pod, node: str, victims: Sequence[Pod]) -> None:
+    def making_room(self, pod: Pod, victims: Sequence[Eviction]) -> None:
         """Tell that a pod did not fit as it was, before its victims went."""
         snapshot = self._cluster.snapshot
         position = snapshot.touches.position
         lifted = snapshot.lift(pod.key)
         for victim in victims:
-            snapshot.add(victim, node)
+            snapshot.add(victim.pod, victim.node)
         standing = self._core.standing(pod.shape)
         message = texts.crowded(standing)
         for victim in victims:
-            snapshot.remove(victim.key)
+            snapshot.remove(victim.pod.key)
         snapshot.put_back(lifted)
         snapshot.touches.rewind(position)
         self.unfit(pod, message)
