@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
 
             return run(words)
         return _run(words)
-    except SampanError as error:
+    except (SampanError, OSError) as error:
         print(f"sampan: {error}", file=sys.stderr)
         return 1
 
@@ -177,9 +177,12 @@ def _capacity(text: str) -> dict[str, str]:
         if name not in _RESOURCES or not separator:
             raise argparse.ArgumentTypeError(f"{part!r}: write RESOURCE=QUANTITY, of {', '.join(_RESOURCES)}")
         try:
-            found[name] = value if name == "gpu_model" else str(quantity.parse(value))
+            negative = name != "gpu_model" and quantity.parse(value).amount < 0
         except quantity.QuantityError as error:
             raise argparse.ArgumentTypeError(f"{part}: {error}") from error
+        if negative:
+            raise argparse.ArgumentTypeError(f"{part}: at least 0 is wanted")
+        found[name] = value
     return found
 
 

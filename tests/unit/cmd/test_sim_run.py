@@ -123,6 +123,7 @@ def test_an_end_before_the_end(plain, capsys):
         ([], "has no machines: say how many and how large, such as --nodes 100 --capacity cpu=64,memory=256Gi"),
         (["--scale", "0", *MACHINES], "a trace cannot be scaled by 0: give a number above 0"),
         (["--until", "-1", *MACHINES], "the first task comes at 0 s, which is after -1 s"),
+        (["--html", "/nowhere/page.html", *MACHINES], "No such file or directory: '/nowhere/page.html'"),
         (["--scale", "0.0001", *MACHINES], "there is nothing to simulate: 2 nodes and 0 tasks"),
     ],
 )
@@ -137,6 +138,7 @@ def test_what_is_refused(plain, capsys, words, said):
         (["--nodes", "0"], "a number from 1 on"),
         (["--capacity", "disk=3"], "write RESOURCE=QUANTITY, of cpu, memory, gpu, gpu_model, pods"),
         (["--capacity", "cpu=much"], "cpu=much: quantities must match"),
+        (["--capacity", "cpu=-2"], "cpu=-2: at least 0 is wanted"),
     ],
 )
 def test_words_that_are_not_understood(plain, capsys, words, said):

@@ -63,6 +63,7 @@ def test_two_columns_are_enough_and_packed_files_are_read(tmp_path):
         ("arrival,duration,cpu\n1,2,lots\n", r"cpu is 'lots': quantities must match"),
         ("arrival,duration,gpu\n1,2,1.5\n", r"gpu is '1.5': a part of one, or whole ones"),
         ("arrival,duration,count\n1,2,0\n", "count is 0: at least 1 is wanted"),
+        ("arrival,duration,memory\n1,2,-1Gi\n", "memory is -1Gi: at least 0 is wanted"),
         ("arrival,duration,count\n1,2,two\n", "count is 'two': a whole number is wanted"),
         ("arrival,duration,gang\n1,2,maybe\n", "gang is 'maybe': yes or no is wanted"),
         ("", "has no column arrival"),

@@ -33,7 +33,7 @@ def read(path: Path, node: Node) -> Trace:
             arrival_s=row.number("submit_time"),
             duration_s=row.number("duration"),
             shape=machine.shape(math.ceil(row.number("cpu") * 1000), math.ceil(row.number("memory") * memory)),
-            count=row.whole("instances_num"),
+            count=row.whole("instances_num", least=1),
         )
         for number, row in enumerate(table.rows(path))
     ]

@@ -45,9 +45,6 @@ def _task(number: int, row: Row) -> Task:
     gang = row.text("gang", "no")
     if gang not in ("yes", "no"):
         raise InvalidArgument(f"{row.where}: gang is {gang!r}: yes or no is wanted")
-    count = row.whole("count", "1")
-    if count < 1:
-        raise InvalidArgument(f"{row.where}: count is {count}: at least 1 is wanted")
     arrival_s = row.number("arrival")
     if arrival_s == float("inf"):
         raise InvalidArgument(f"{row.where}: arrival is not a time")
@@ -56,11 +53,11 @@ def _task(number: int, row: Row) -> Task:
         arrival_s=arrival_s,
         duration_s=row.number("duration"),
         shape=_shape(row),
-        priority=row.whole("priority", "0"),
+        priority=row.whole("priority", "0", least=None),
         user=intern(row.text("user")),
         queue=intern(row.text("queue")),
         kind=intern(row.text("class")),
-        count=count,
+        count=row.whole("count", "1", least=1),
         together=gang == "yes",
     )
 

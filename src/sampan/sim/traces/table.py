@@ -38,21 +38,27 @@ class Row(NamedTuple):
             raise InvalidArgument(f"{self.where}: {column} is {text!r}: a number that is not negative is wanted")
         return found
 
-    def whole(self, column: str, default: str = "") -> int:
-        """Return a whole number. Raises InvalidArgument where it is none."""
+    def whole(self, column: str, default: str = "", least: int | None = 0) -> int:
+        """Return a whole number. Raises InvalidArgument where it is none, or is below the least."""
         text = self.text(column, default)
         try:
-            return int(text)
+            found = int(text)
         except ValueError:
             raise InvalidArgument(f"{self.where}: {column} is {text!r}: a whole number is wanted") from None
+        if least is not None and found < least:
+            raise InvalidArgument(f"{self.where}: {column} is {text}: at least {least} is wanted")
+        return found
 
     def amount(self, column: str, unit: int = 1) -> int:
         """Return a quantity such as 500m or 2Gi in parts of which `unit` are one, rounded up; 0 where it is empty."""
         text = self.text(column, "0")
         try:
-            return math.ceil(quantity.parse(text).amount * unit)
+            found = math.ceil(quantity.parse(text).amount * unit)
         except quantity.QuantityError as error:
             raise InvalidArgument(f"{self.where}: {column} is {text!r}: {error}") from None
+        if found < 0:
+            raise InvalidArgument(f"{self.where}: {column} is {text}: at least 0 is wanted")
+        return found
 
 
 def head(path: Path) -> list[str]:
