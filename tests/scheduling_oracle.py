@@ -101,7 +101,7 @@ class Cluster:
             for node in self.nodes
             if (not every_label or all(other.topology in dict(node.labels) for other in spreads))
             and (not spread.honor_affinity or eligible(shape, node))
-            and (not spread.honor_taints or untainted(shape, node))
+            and (not spread.honor_taints or self._tolerated(shape, node))
         ]
 
     def _members(self, shape: Shape, spread: Spread, nodes: Sequence[Node]) -> dict[str, int]:

@@ -181,3 +181,18 @@ def test_claims_on_devices_are_refused_in_words():
     found = seen(pod({"resourceClaims": [{"name": "gpu", "resourceClaimName": "one"}]}))
     assert found is not None
     assert found.fault.startswith("spec.resourceClaims: ")
+
+
+def test_keys_that_narrow_a_selector_that_names_them():
+    """Kubernetes' own example of mismatchLabelKeys: away from the pods of every other tenant."""
+    named = {"matchExpressions": [{"key": "app", "operator": "Exists"}]}
+    required = "requiredDuringSchedulingIgnoredDuringExecution"
+
+    def away(selector: dict) -> object:
+        term = {"labelSelector": selector, "topologyKey": "zone", "mismatchLabelKeys": ["app"]}
+        return shape(pod({"affinity": {"podAntiAffinity": {required: [term]}}})).anti_affinity[0].selector
+
+    exists, other = Requirement("app", "Exists"), Requirement("app", "NotIn", ("web",))
+    assert away(named) == (exists, other)
+    merged = {"matchExpressions": [*named["matchExpressions"], {"key": "app", "operator": "NotIn", "values": ["web"]}]}
+    assert away(merged) == (exists, other)

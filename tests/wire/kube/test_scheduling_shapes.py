@@ -83,3 +83,43 @@ def test_claims_on_devices_are_not_passed_over(space):
     assert "spec.resourceClaims: this scheduler allocates no devices to claims" in space.refusal("claims")
     space.pod("after")
     space.ready("after")
+
+
+def test_every_tenant_has_a_zone_of_its_own(space):
+    """Kubernetes' own example of matchLabelKeys and mismatchLabelKeys."""
+    required = "requiredDuringSchedulingIgnoredDuringExecution"
+    beside = {"labelSelector": {}, "matchLabelKeys": ["tenant"], "topologyKey": ZONE}
+    exists = {"matchExpressions": [{"key": "tenant", "operator": "Exists"}]}
+    apart = {"labelSelector": exists, "mismatchLabelKeys": ["tenant"], "topologyKey": ZONE}
+    affinity = {"podAffinity": {required: [beside]}, "podAntiAffinity": {required: [apart]}}
+    for number in range(6):
+        space.pod(f"t{number}", labels={"tenant": "abc"[number % 3]}, affinity=affinity)
+    space.ready(*[f"t{number}" for number in range(6)])
+    nodes = [space.node(f"t{number}") for number in range(6)]
+    assert nodes[:3] == nodes[3:]
+    assert len(set(nodes)) == 3
+    space.pod("late", labels={"tenant": "d"}, affinity=affinity)
+    assert "3 node(s) didn't match pod anti-affinity rules" in space.refusal("late")
+
+
+def test_spread_that_honours_taints_leaves_cordoned_nodes_out(space):
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": ZONE,
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"set": "c"}},
+        "nodeTaintsPolicy": "Honor",
+    }
+    space.plane.kubectl("cordon", "hollow-2")
+    try:
+        for number in range(4):
+            space.pod(f"c{number}", labels={"set": "c"}, topologySpreadConstraints=[spread])
+        space.ready(*[f"c{number}" for number in range(4)])
+        assert sorted(space.node(f"c{number}") for number in range(4)) == [
+            "hollow-0",
+            "hollow-0",
+            "hollow-1",
+            "hollow-1",
+        ]
+    finally:
+        space.plane.kubectl("uncordon", "hollow-2")

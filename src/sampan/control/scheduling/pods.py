@@ -239,9 +239,10 @@ def _spread(item: Object, labels: Mapping[str, str]) -> Spread:
 
 
 def _with_keys(found: Selector, keys: Iterable[str], labels: Mapping[str, str], operator: str) -> Selector:
-    """Return a selector narrowed to the pod's own values of some labels. The server may have done so already."""
-    named = {requirement.key for requirement in found}
-    return (*found, *(Requirement(key, operator, (labels[key],)) for key in keys if key in labels and key not in named))
+    """Return a selector narrowed to the pod's own values of some labels, or to others. The server may have done so already."""
+    narrowed = {one.key for one in found if one.operator == operator == "In"}
+    own = (Requirement(key, operator, (labels[key],)) for key in keys if key in labels and key not in narrowed)
+    return (*found, *(one for one in own if one not in found))
 
 
 def selector(obj: object) -> Selector | None:

@@ -28,12 +28,8 @@ class NodeUnschedulable:
     reach = Reach.FIXED
 
     def prefilter(self, ask: Ask, snapshot: Snapshot) -> FixedFilter | None:
-        if tolerated(ask.shape.tolerations, Taint(UNSCHEDULABLE_TAINT)):
-            return None
-        closed = snapshot.kept(
-            "unschedulable", lambda: np.array([node.unschedulable for node in snapshot.nodes], np.bool_)
-        )
-        return FixedFilter(~closed, UNSCHEDULABLE) if closed.any() else None
+        mask = schedulable(snapshot, ask.shape.tolerations)
+        return None if mask is None else FixedFilter(mask, UNSCHEDULABLE)
 
 
 class TaintToleration:
@@ -70,6 +66,16 @@ def _meets(toleration: Toleration, value: str) -> bool:
         return False
     found, limit = int(value), int(toleration.value)
     return max(abs(found), abs(limit)) < 1 << 63 and (found > limit if toleration.operator == "Gt" else found < limit)
+
+
+def schedulable(snapshot: Snapshot, tolerations: Sequence[Toleration]) -> Mask | None:
+    """Return which nodes are not cordoned, [nodes]; None: all of them, or such pods do not mind."""
+    if tolerated(tolerations, Taint(UNSCHEDULABLE_TAINT)):
+        return None
+    is_open = snapshot.kept(
+        "schedulable", lambda: np.array([not node.unschedulable for node in snapshot.nodes], np.bool_)
+    )
+    return None if is_open.all() else is_open
 
 
 def untainted(snapshot: Snapshot, tolerations: Sequence[Toleration]) -> Mask | None:

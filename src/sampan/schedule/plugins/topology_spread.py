@@ -16,7 +16,7 @@ from sampan.schedule.ask import Ask
 from sampan.schedule.labels import Domains
 from sampan.schedule.plugin import Normal, Reach
 from sampan.schedule.plugins.node_affinity import eligible
-from sampan.schedule.plugins.taint_toleration import untainted
+from sampan.schedule.plugins.taint_toleration import schedulable, untainted
 from sampan.schedule.shape import Shape, Spread, matches
 from sampan.schedule.snapshot import Snapshot
 from sampan.schedule.tally import DomainSums
@@ -128,6 +128,7 @@ def _included(snapshot: Snapshot, shape: Shape, spread: Spread, labelled: Mask |
         labelled,
         eligible(snapshot, shape) if spread.honor_affinity else None,
         untainted(snapshot, shape.tolerations) if spread.honor_taints else None,
+        schedulable(snapshot, shape.tolerations) if spread.honor_taints else None,  # a cordon is a taint
     ]
     present = [mask for mask in masks if mask is not None]
     return np.logical_and.reduce(present) if present else None
