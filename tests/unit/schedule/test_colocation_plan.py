@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -275,3 +278,16 @@ def test_limits_as_the_kernels_files_have_them():
     assert one.files_v1() == {"cpu/cpu.shares": "1024", "memory/memory.limit_in_bytes": str(2 * GIB)}
     assert (PodLimits(0, 0, 0).shares, PodLimits(10**9, 0, 0).files_v2()["cpu.weight"]) == (2, "10000")
     assert ranges(()) == ""
+
+
+def test_the_example_of_the_page_suppresses_holds_and_evicts(capsys):
+    runpy.run_path(str(Path(__file__).parents[3] / "docs" / "examples" / "colocate.py"))["main"]()
+    text = capsys.readouterr().out
+    assert (
+        "minute 1: group {'cpu.idle': '1', 'cpu.max': '270000 100000', 'cpuset.cpus': '5-7', 'cgroup.freeze': '0'}"
+        in text
+    )
+    assert "lower node-1: latency-critical use rose: ceiling from 6200, to 2700, asked for 6000" in text
+    assert "squeeze node-1: memory is tight" in text
+    assert "evict batch/job-2: memory is short" in text
+    assert "release node-1: memory is no longer tight: node MiB in use then 13824, of 16384" in text

@@ -84,7 +84,7 @@ def plan(seen: Seen, kept: Kept | None, policy: Policy, now_s: float) -> NodePla
         starving_s=starving_s,
         tight=tight,
     )
-    changes = _changes(seen, before, after, group, target)
+    changes = _changes(seen, stay, before, after, group, target)
     pods = {pod.key: _limits(pod, tight=tight) for pod in stay}
     evicted = tuple(action.subject for action in evictions)
     closed = now_s - after.evicted_s < policy.hold_s
@@ -161,7 +161,9 @@ def _limits(pod: BatchPod, *, tight: bool) -> PodLimits:
     return PodLimits(pod.cpu_milli, min(pod.memory_bytes, most) if tight else most, most)
 
 
-def _changes(seen: Seen, before: Kept, after: Kept, group: GroupLimits, target: int) -> list[Action]:
+def _changes(
+    seen: Seen, stay: list[BatchPod], before: Kept, after: Kept, group: GroupLimits, target: int
+) -> list[Action]:
     """Return what the node's best-effort pods feel from now on: a ceiling above all that they ask for is none."""
     found: list[Action] = []
     if not seen.pods:
@@ -183,6 +185,6 @@ def _changes(seen: Seen, before: Kept, after: Kept, group: GroupLimits, target: 
         found.append(Action(Verb.THAW if thaws else Verb.RAISE, seen.node, Rule.USE_FELL, (*numbers, ("goal", target))))
     if after.tight != before.tight:
         verb, rule = (Verb.SQUEEZE, Rule.MEMORY_TIGHT) if after.tight else (Verb.RELEASE, Rule.MEMORY_EASY)
-        memory = (("node MiB in use", _memory(seen, seen.pods) // _MIB), ("of", seen.memory_bytes // _MIB))
+        memory = (("node MiB in use then", _memory(seen, stay) // _MIB), ("of", seen.memory_bytes // _MIB))
         found.append(Action(verb, seen.node, rule, memory))
     return found
