@@ -170,6 +170,53 @@ def test_a_node_is_relieved_and_a_budget_holds(plane, sets):
     assert cordoned(plane) == []
 
 
+def test_a_budget_that_the_server_refuses_is_told_and_the_rest_goes(plane, sets):
+    sets.append(ReplicaSet(plane, "kept", ["1"], ["hollow-0"]))
+    sets.append(ReplicaSet(plane, "goes", ["1"], ["hollow-0"]))
+    budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+    spec = {"minAvailable": 1, "selector": {"matchLabels": {"set": "kept"}}}
+    plane.json("POST", budgets, {"metadata": {"name": "b"}, "spec": spec})
+    stale = {
+        "status": {
+            "observedGeneration": 0,
+            "disruptionsAllowed": 1,
+            "currentHealthy": 1,
+            "desiredHealthy": 1,
+            "expectedPods": 1,
+        }
+    }
+    plane.json("PATCH", f"{budgets}/b/status", stale, headers={"Content-Type": "application/merge-patch+json"})
+    try:
+        done = rebalance(plane, "--drain", "hollow-0", "--apply")
+        assert done.returncode == 1, done.stderr
+        assert "default/kept-0 stays on hollow-0: it was not evicted: " in done.stdout
+        assert "violate the pod's disruption budget" in done.stdout
+        assert sets[0].places() == ["hollow-0"]
+        assert "hollow-0" not in sets[1].places()
+    finally:
+        plane.kubectl("delete", "pdb", "b")
+
+
+def test_the_cordon_of_a_run_that_was_killed_goes_with_the_next(plane):
+    plane.kubectl("cordon", "hollow-2", "hollow-1")
+    plane.kubectl("annotate", "node", "hollow-2", "sampan.dev/cordoned-by-rebalance=true")
+    try:
+        assert rebalance(plane, "--defragment", "--apply").stdout == "There is nothing to move.\n"
+        assert cordoned(plane) == ["hollow-1"]
+        assert "cordoned-by-rebalance" not in plane.kubectl("get", "node", "hollow-2", "-o", "yaml")
+    finally:
+        plane.kubectl("uncordon", *NODES)
+
+
+def test_a_replacement_that_does_not_come_is_waited_for_so_long(plane, sets):
+    sets.append(ReplicaSet(plane, "lazy", ["1"], ["hollow-0"]))
+    sets[0].done.set()
+    sets[0].join()
+    done = rebalance(plane, "--drain", "hollow-0", "--apply", "--patience", "500ms")
+    assert done.returncode == 1
+    assert "default/lazy-0 was evicted, and no replacement of it was ready within 0.5 s" in done.stderr
+
+
 def test_what_is_wrong_is_said(plane):
     assert 'nodes "nowhere" not found' in rebalance(plane, "--drain", "nowhere").stderr
     assert "no line NODE CPU" in rebalance(plane, "--use", "-", stdin="hollow-0 lots\n").stderr

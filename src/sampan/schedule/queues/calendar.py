@@ -7,7 +7,7 @@ is when its earliest time is now.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from math import inf
 from typing import NamedTuple
 
@@ -52,11 +52,14 @@ class Calendar:
         self._tree = tree
         ends = [_Change(one.ends_s, one.leaf, one.amounts) for one in running if one.ends_s < inf]
         self._ends = sorted(ends, key=_time)
+        self._last: tuple[list[tuple[str, float]], list[_Change]] = ([], self._ends)
+        """With promises merged: mostly the same ones are asked about."""
 
     def started(self, one: Running) -> None:
         if one.ends_s < inf:
             self._ends.append(_Change(one.ends_s, one.leaf, one.amounts))
             self._ends.sort(key=_time)
+            self._last = [], self._ends
 
     def earliest(
         self,
@@ -70,25 +73,50 @@ class Calendar:
 
         Room is of the cluster, and within the limits of the queue and those above it. `since_s`: not before that; now where None.
         """
-        changes = self._ends
-        if promises:
-            changes = sorted([*changes, *(change for one in promises for change in self._changes(one))], key=_time)
-        free = [minus(self._tree.capacity, self._tree.used), *(minus(node.limit, node.used) for node in leaf.path)]
-        at_s, since_s, place = self.now_s, self.now_s if since_s is None else since_s, 0
+        since_s = self.now_s if since_s is None else since_s
         start_s = inf
-        while True:
-            while place < len(changes) and changes[place].at_s <= at_s:
-                self._apply(changes[place], leaf, free)
-                place += 1
+        for at_s, until_s, free in self._periods(leaf, promises):
             if not all(within(amounts, left) for left in free):
                 start_s = inf
             elif start_s == inf:
                 start_s = max(at_s, since_s)
-            if place == len(changes):
-                return start_s
-            at_s = changes[place].at_s
-            if start_s + length_s <= at_s:
-                return start_s
+            if start_s + length_s <= until_s:
+                break
+        return start_s
+
+    def lasts(self, leaf: Node, amounts: Vector, length_s: float, promises: Collection[Promise]) -> bool:
+        """Return whether there is room from now on for as long as the job may run, beside those promised."""
+        end_s = self.now_s + length_s
+        for _, until_s, free in self._periods(leaf, promises):
+            if not all(within(amounts, left) for left in free):
+                return False
+            if end_s <= until_s:
+                break
+        return True
+
+    def _periods(self, leaf: Node, promises: Collection[Promise]) -> Iterator[tuple[float, float, list[Vector]]]:
+        """Yield the times in which nothing changes: from, until, and what is free of the cluster and each queue of the path."""
+        changes = self._merged(promises)
+        free = [minus(self._tree.capacity, self._tree.used), *(minus(node.limit, node.used) for node in leaf.path)]
+        at_s, place, count = self.now_s, 0, len(changes)
+        while True:
+            while place < count and changes[place].at_s <= at_s:
+                self._apply(changes[place], leaf, free)
+                place += 1
+            until_s = changes[place].at_s if place < count else inf
+            yield at_s, until_s, free
+            if place == count:
+                return
+            at_s = until_s
+
+    def _merged(self, promises: Collection[Promise]) -> list[_Change]:
+        if not promises:
+            return self._ends
+        key = [(one.job.key, one.at_s) for one in promises]
+        if key != self._last[0]:
+            taken = [change for one in promises for change in self._changes(one)]
+            self._last = key, sorted([*self._ends, *taken], key=_time)
+        return self._last[1]
 
     def _changes(self, one: Promise) -> Iterable[_Change]:
         start_s = max(one.at_s, self.now_s)

@@ -54,7 +54,7 @@ class Promises:
     def in_the_way(self, rival: Rival, calendar: Calendar, besides: frozenset[str]) -> Promise | None:
         """Return a promise that would be broken by a job that starts now, though there is room for it now."""
         binding = self._but(besides)
-        if not binding or calendar.earliest(*rival, binding) == calendar.now_s:
+        if not binding or calendar.lasts(*rival, binding):
             return None
         return min(binding, key=lambda one: one.at_s)
 

@@ -20,7 +20,7 @@ from collections.abc import Container, Iterable, Sequence
 from math import inf
 
 from sampan.base.errors import AlreadyExists, InvalidArgument
-from sampan.schedule.offers.vector import Vector, plus
+from sampan.schedule.offers.vector import Vector, plus, within
 from sampan.schedule.queues import reclaim
 from sampan.schedule.queues.calendar import Calendar, Promise, Running
 from sampan.schedule.queues.job import Admission, Ended, Job
@@ -117,6 +117,7 @@ class Queues:
         admission = Admission([], self._overdue(now_s), {})
         calendar = self._renewed(now_s)
         passed: dict[str, int] = {}  # by queue: how many jobs were looked at and wait
+        refused: dict[str, list[tuple[Vector, float]]] = {}  # by queue: what was too much, and too long
         while (leaf := self._next(self.tree.tops, passed)) is not None:
             name = leaf.spec.name
             place = passed.get(name, 0)
@@ -130,8 +131,12 @@ class Queues:
                 if not place and job.key not in tried:
                     self._foresee(leaf, job, calendar)
                     admission.waiting[job.key] = self._told(job, why)
+                if place and job.key not in tried:
+                    refused.setdefault(name, []).append((amounts, longest_s(leaf, job)))
                 holds_up = not place and self.promises.get(job.key) is None
-                passed[name] = len(self._waiting[name]) if holds_up else self._behind(leaf, place)
+                passed[name] = (
+                    len(self._waiting[name]) if holds_up else self._behind(leaf, place, refused.get(name, ()))
+                )
                 continue
             self._waiting[name].pop(place)
             self._start(leaf, job, amounts, calendar)
@@ -140,6 +145,7 @@ class Queues:
                 # there may be more room than was asked for, and promises may have moved out of others' way
                 calendar = self._renewed(now_s)
                 passed.clear()
+                refused.clear()
                 admission.waiting.clear()
         return admission
 
@@ -170,12 +176,15 @@ class Queues:
             wanted = Promise(job, leaf, self._jobs[job.key][1], longest_s(leaf, job), inf)
             self.promises.give(wanted, calendar, calendar.now_s)
 
-    def _behind(self, leaf: Node, place: int) -> int:
-        """Return the next place in a queue that is to be looked at: of a job for which there is room now."""
+    def _behind(self, leaf: Node, place: int, refused: Sequence[tuple[Vector, float]]) -> int:
+        """Return the next place to look at: of a job for which there is room now, and that is no more than what was refused."""
         waiting = self._waiting[leaf.spec.name]
         for behind in range(place + 1, len(waiting)):
-            amounts = self._jobs[waiting[behind][2]][1]
-            if self.tree.room(amounts) and self.tree.over_limit(leaf, amounts) is None:
+            job, amounts = self._jobs[waiting[behind][2]]
+            if not self.tree.room(amounts) or self.tree.over_limit(leaf, amounts) is not None:
+                continue
+            length_s = longest_s(leaf, job)
+            if not any(length_s >= long and within(much, amounts) for much, long in refused):
                 return behind
         return len(waiting)
 
