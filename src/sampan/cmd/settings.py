@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sampan.base.errors import InvalidArgument
+from sampan.cmd import listening
 from sampan.model.container import Ulimit
 from sampan.store.kv import etcd_address
 
@@ -147,8 +148,8 @@ def load(argv: list[str]) -> DaemonSettings:
         default_ulimits=tuple(map(_ulimit, many("default-ulimit"))),
         group=text("group", ""),
         netns_pool=int(merged.get("netns-pool", 16)),
-        api_listen="" if text("api-listen", API_LISTEN) == "none" else text("api-listen", API_LISTEN),
-        api_plain_listen=text("api-plain-listen", ""),
+        api_listen=_listen("api-listen", text("api-listen", API_LISTEN)),
+        api_plain_listen=_listen("api-plain-listen", text("api-plain-listen", "none")),
         store=_store(text("store", "")),
         policies=tuple(str(Path(each).absolute()) for each in many("policies")),
         scheduler=not merged.get("no-scheduler"),
@@ -166,6 +167,10 @@ def _scheduler_policy(text: str) -> str:
     if not Path(path).is_file():
         raise InvalidArgument(f"--scheduler-policy {text}: there is no file {path}; `sampan sched new NAME` writes one")
     return f"{Path(path).absolute()}:{name}"
+
+
+def _listen(key: str, address: str) -> str:
+    return "" if address == "none" else listening.checked(address, f"--{key}")
 
 
 def _store(url: str) -> str:

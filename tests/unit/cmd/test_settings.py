@@ -64,6 +64,17 @@ def test_a_store_that_is_no_address_is_refused_at_once():
         load(["--store", "10.0.0.1:2379"])
 
 
+@pytest.mark.parametrize("address", ["nonsense", "0.0.0.0", "127.0.0.1:", "127.0.0.1:99999", ":https", ""])
+def test_an_address_to_listen_on_that_is_none_is_refused_at_once(address):
+    with pytest.raises(InvalidArgument, match="write it as HOST:PORT"):
+        load(["--api-listen", address])
+
+
+@pytest.mark.parametrize(("address", "meant"), [("none", ""), ("[::1]:6443", "[::1]:6443"), (":6443", ":6443")])
+def test_where_the_api_listens(address, meant):
+    assert load(["--api-listen", address]).api_listen == meant
+
+
 def test_how_pods_are_scheduled_reaches_the_control_process(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "boats.py").write_text("")
