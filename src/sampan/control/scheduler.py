@@ -94,6 +94,7 @@ class PodScheduler:
 
     async def _run(self) -> None:
         await self._following.start()
+        self._cluster.snapshot.settle()
         _log.info("schedules: %d nodes, %d pods", len(self._cluster.snapshot.nodes), len(self._cluster.known))
         flushed_s = self._clock.monotonic_s()
         while True:

@@ -101,6 +101,11 @@ async def test_two_at_once_place_each_pod_once(api):
         await until(lambda: _all(api))
         assert max(Counter((await placed(api)).values()).values()) <= 20
         await until(lambda: _count(api, "Scheduled", 30))
+        await asyncio.sleep(0.3)  # whoever came too late says nothing of it
+        for one in (await client(api).list(PODS)).items:
+            [scheduled] = [item for item in one["status"]["conditions"] if item["type"] == "PodScheduled"]
+            assert scheduled["status"] == "True"
+        assert not await events(api, "FailedScheduling")
 
 
 async def _all(api: Api) -> bool:
@@ -119,6 +124,35 @@ async def test_a_binding_that_is_refused_has_another_turn(api):
         await until(lambda: _all(api))
         [failed] = await events(api, "FailedScheduling")
         assert failed["note"] == 'binding rejected: running Bind plugin "DefaultBinder": not now'
+
+
+class Slow(Client):
+    """What is said of pods' states arrives when `arrives` is set."""
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(api, User("slow"), "slow")
+        self.arrives = asyncio.Event()
+
+    async def patch(self, *where, subresource: str = "", **how):
+        if subresource == "status":
+            await self.arrives.wait()
+        return await super().patch(*where, subresource=subresource, **how)
+
+
+async def test_that_a_pod_did_not_fit_is_not_told_after_it_was_bound(api):
+    slow = Slow(api)
+    async with scheduling(slow):
+        await client(api).create(PODS, pod("p"))
+        await until(lambda: _failed(api, "p"))
+        async with nodes(api, 1):
+            await asyncio.sleep(2)  # longer than it backs off
+            assert await placed(api) == {"p": ""}
+            slow.arrives.set()
+            await until(lambda: _all(api))
+            await asyncio.sleep(0.2)
+            [found] = (await client(api).list(PODS)).items
+            states = {item["type"]: item["status"] for item in found["status"]["conditions"]}
+            assert states["PodScheduled"] == "True"
 
 
 class Broken:

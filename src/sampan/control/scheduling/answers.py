@@ -43,15 +43,23 @@ class Answers:
         for name in claims:
             await self._client.patch(CLAIMS, namespace, name, noted, media=_MERGE)
 
-    async def unschedulable(self, key: str, message: str) -> None:
-        """Say in a pod's status that it does not fit."""
+    async def unschedulable(self, key: str, uid: str, message: str) -> None:
+        """Say in a pod's status that it does not fit.
+
+        Raises:
+            ApiError: 404, it is gone; 409, another one is there now.
+        """
         now = rfc3339.render(self._clock.now_ns() // 10**9)
         told = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
-        await self._status(key, {"conditions": [{**told, "lastProbeTime": None, "lastTransitionTime": now}]})
+        await self._status(key, uid, {"conditions": [{**told, "lastProbeTime": None, "lastTransitionTime": now}]})
 
-    async def nominate(self, key: str, node: str) -> None:
-        """Say in a pod's status for which node others make room; "": for none."""
-        await self._status(key, {"nominatedNodeName": node or None})
+    async def nominate(self, key: str, uid: str, node: str) -> None:
+        """Say in a pod's status for which node others make room; "": for none.
+
+        Raises:
+            ApiError: 404, it is gone; 409, another one is there now.
+        """
+        await self._status(key, uid, {"nominatedNodeName": node or None})
 
     async def evict(self, key: str, uid: str) -> None:
         """Delete a pod for one of higher priority, its status saying so. One that is gone is no error.
@@ -69,12 +77,13 @@ class Answers:
             "lastTransitionTime": now,
         }
         try:
-            await self._status(key, {"conditions": [target]})
+            await self._status(key, uid, {"conditions": [target]})
             await self._client.delete(PODS, namespace, name, {"preconditions": {"uid": uid}} if uid else None)
         except ApiError as error:
             if error.code not in (404, 409):
                 raise
 
-    async def _status(self, key: str, status: Object) -> None:
+    async def _status(self, key: str, uid: str, status: Object) -> None:
         namespace, _, name = key.partition("/")
-        await self._client.patch(PODS, namespace, name, {"status": status}, media=_STRATEGIC, subresource="status")
+        patch = {"metadata": {"uid": uid}, "status": status} if uid else {"status": status}
+        await self._client.patch(PODS, namespace, name, patch, media=_STRATEGIC, subresource="status")

@@ -81,6 +81,7 @@ class Binding:
 
     async def _bind(self, pod: Pod, node: str) -> None:
         cluster = self._cluster
+        await self._reports.hush(pod.key)
         seen = cluster.known.get(pod.key)
         if seen is None or cluster.assumed.get(pod.key) != node:
             return  # gone, or placed otherwise meanwhile
@@ -111,8 +112,9 @@ class Binding:
 
     def _failed(self, pod: Pod, node: str, error: SampanError) -> None:
         self.failed(pod.key)
-        gone = isinstance(error, ApiError) and error.code == 404
-        self.again(pod, "" if gone else f'binding rejected: running Bind plugin "DefaultBinder": {error}')
+        # gone, bound by others, being deleted: that is told by the watch, and no word on how the pod fits
+        other = isinstance(error, ApiError) and error.code in (404, 409)
+        self.again(pod, "" if other else f'binding rejected: running Bind plugin "DefaultBinder": {error}')
 
     def again(self, pod: Pod, why: str = "") -> None:
         """Forget where a pod was placed, and give it another turn unless it is gone or placed by others. `why`: told of it."""

@@ -32,7 +32,8 @@ class Reports:
         self._events = events
         self._clock = clock
         self._told: dict[str, str] = {}  # pod -> its condition's message
-        self._waiting: OrderedDict[str, str] = OrderedDict()  # the newest message of each pod, to be told
+        self._waiting: OrderedDict[str, tuple[str, str]] = OrderedDict()  # uid, newest message of each pod, to be told
+        self._telling: dict[str, asyncio.Event] = {}  # set when it is told
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._texts: dict[tuple[int, Refusal, bool], str] = {}
@@ -76,12 +77,19 @@ class Reports:
         self._events.say(pod.key, seen.uid, "FailedScheduling", message, action="Scheduling", type_="Warning")
         if self._told.get(pod.key) != message:
             self._told[pod.key] = message
-            self._waiting[pod.key] = message
+            self._waiting[pod.key] = seen.uid, message
             self._wake.set()
 
     def park(self, pod: Pod) -> None:
         """Keep a pod for a later turn."""
         self._cluster.queue.park(pod, self._clock.monotonic_s())
+
+    async def hush(self, key: str) -> None:
+        """Tell no more that a pod does not fit, as it is about to be bound. Returns when what was being told is told."""
+        if self._waiting.pop(key, None) is not None:
+            self._told.pop(key, None)
+        while (told := self._telling.get(key)) is not None:
+            await told.wait()
 
     def forget(self, key: str) -> None:
         """A pod is placed, or gone."""
@@ -111,12 +119,18 @@ class Reports:
             while not self._waiting:
                 self._wake.clear()
                 await self._wake.wait()
-            key, message = self._waiting.popitem(last=False)
+            key, (uid, message) = self._waiting.popitem(last=False)
+            while (told := self._telling.get(key)) is not None:
+                await told.wait()
+            told = self._telling[key] = asyncio.Event()
             try:
-                await self._answers.unschedulable(key, message)
+                await self._answers.unschedulable(key, uid, message)
             except SampanError as error:
                 self._told.pop(key, None)
                 _log.info("the condition of %s was not told: %s", key, error)
+            finally:
+                del self._telling[key]
+                told.set()
 
 
 def _looks_at_others(shape: Shape) -> bool:

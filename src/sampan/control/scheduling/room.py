@@ -154,9 +154,9 @@ class Room:
         seen = self._cluster.known.get(pod.key)
         uid = seen.uid if seen is not None else ""
         try:
-            await self._answers.nominate(pod.key, node)
+            await self._answers.nominate(pod.key, uid, node)
         except ApiError as error:
-            if error.code == 404:
+            if error.code in (404, 409):
                 return  # it is gone, and we are about to be told
             raise
         for victim in sorted(waiting.victims):
