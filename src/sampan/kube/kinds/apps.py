@@ -8,7 +8,7 @@ from typing import Any
 from sampan.kube.fielderror import FieldError, forbidden, invalid, required
 from sampan.kube.kinds import check, names, podspec
 from sampan.kube.object import Object, at, metadata, spec_of
-from sampan.kube.reading import number, text
+from sampan.kube.reading import items, number, text
 from sampan.kube.selector import SelectorError, of_object
 from sampan.kube.strategy import Strategy
 
@@ -97,7 +97,8 @@ def workload(obj: Object, *, restart: tuple[str, ...] = ("Always",)) -> Iterator
             fits = True  # said above
         if not fits:
             yield invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
-    yield from podspec.validate_template(template, "spec.template", restart=restart)
+    claims = [text(claim, "metadata", "name") for claim in items(spec, "volumeClaimTemplates")]
+    yield from podspec.validate_template(template, "spec.template", restart=restart, claims=claims)
     if at(template, "spec", "activeDeadlineSeconds") is not None:
         why = "activeDeadlineSeconds in ReplicaSet is not Supported"
         yield forbidden("spec.template.spec.activeDeadlineSeconds", why)

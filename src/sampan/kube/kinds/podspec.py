@@ -5,7 +5,7 @@ Spec: core/v1 PodSpec, Container; k8s.io/kubernetes/pkg/apis/core/v1 defaults.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -147,8 +147,13 @@ def _default_references(entries: Any) -> None:
 # --- validation -------------------------------------------------------------------------------------------------------
 
 
-def validate(spec: Spec, path: str) -> Iterator[FieldError]:
-    """Return the faults of a pod's spec at `path`. Of many pods that are alike, the first is judged."""
+def validate(spec: Spec, path: str, claims: Collection[str] = ()) -> Iterator[FieldError]:
+    """Return the faults of a pod's spec at `path`. Of many pods that are alike, the first is judged.
+
+    `claims`: volumes that it will have besides.
+    """
+    if claims:
+        return _faults(spec, path, claims)
     raw = _encode(spec)
     return iter(()) if len(raw) <= _REMEMBERED_BYTES and _faultless(raw) else _faults(spec, path)
 
@@ -158,9 +163,9 @@ def _faultless(raw: bytes) -> bool:
     return next(_faults(_decode(raw), "spec"), None) is None
 
 
-def _faults(spec: Spec, path: str) -> Iterator[FieldError]:
+def _faults(spec: Spec, path: str, claims: Collection[str] = ()) -> Iterator[FieldError]:
     yield from podvolumes.volumes(items(spec, "volumes"), f"{path}.volumes")
-    volumes = podvolumes.names_of(spec)
+    volumes = podvolumes.names_of(spec) | set(claims)
     if not spec.get("containers"):
         yield required(f"{path}.containers")
     seen: set[str] = set()
@@ -303,11 +308,16 @@ def default_template(template: Any) -> None:
             default(spec)
 
 
-def validate_template(template: Object, path: str, *, restart: tuple[str, ...] = ("Always",)) -> Iterator[FieldError]:
-    """Return the faults of a PodTemplateSpec; `restart`: the restart policies that its owner can have."""
+def validate_template(
+    template: Object, path: str, *, restart: tuple[str, ...] = ("Always",), claims: Collection[str] = ()
+) -> Iterator[FieldError]:
+    """Return the faults of a PodTemplateSpec.
+
+    `restart`: the restart policies that its owner can have. `claims`: volumes that its owner gives to each pod.
+    """
     yield from check.labels(f"{path}.metadata.labels", at(template, "metadata", "labels"))
     spec = template.get("spec") or {}
-    yield from validate(spec, f"{path}.spec")
+    yield from validate(spec, f"{path}.spec", claims)
     if spec.get("ephemeralContainers"):
         yield forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template")
     if spec.get("restartPolicy") in RESTART_POLICIES and spec["restartPolicy"] not in restart:

@@ -10,6 +10,7 @@ from sampan.kube import catalog
 from sampan.kube.strategy import Strategy
 from unit.kube.kinds.edits import GONE, defaulted, edited
 
+C = "spec.containers.0"
 CONTAINER: Any = {"name": "c", "image": "i"}
 CLAIMED: Any = {"cpu": "1", "memory": "1Gi", "hugepages-2Mi": "4Mi", "example.com/gpu": "2"}
 POD: Any = {
@@ -192,6 +193,11 @@ GOOD = {
     "StatefulSet": [
         workload(serviceName="s", ordinals={"start": 3}, updateStrategy={"type": "OnDelete"}),
         workload(updateStrategy={"rollingUpdate": {"partition": 2}}),
+        edited(
+            workload(volumeClaimTemplates=[{**CLAIM, "metadata": {"name": "data"}}]),
+            f"spec.template.{C}.volumeDevices",
+            [{"name": "data", "devicePath": "/dev/data"}],
+        ),
     ],
     "DaemonSet": [workload(), workload(updateStrategy={"rollingUpdate": {"maxUnavailable": 0, "maxSurge": "10%"}})],
     "Job": [JOB],
@@ -222,7 +228,6 @@ def test_what_is_right_is_kept(kind: str, obj: Any) -> None:
     assert said(kind, obj) == []
 
 
-C = "spec.containers.0"
 PROFILE = 'supported values: "Localhost", "RuntimeDefault", "Unconfined"'
 TERM = (
     "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms.0.matchExpressions.0"
