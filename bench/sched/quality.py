@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -19,12 +20,14 @@ import numpy as np
 from bench.peers import Missing
 from bench.result import Result
 from sampan.base.clock import SystemClock
-from sampan.sim import contest, openb, route
-from sampan.sim.arrivals import Replay, allocation
+from sampan.sim import contest, gpu_policy, route
+from sampan.sim.arrivals import allocation, gpu_milli
+from sampan.sim.arrivals import replay as placing
 from sampan.sim.audit import audit, replay
 from sampan.sim.budget import Seconds
-from sampan.sim.gpu_policy import BestFit, FragmentationDescent, Lasting
+from sampan.sim.gpu import Workload
 from sampan.sim.pack import Heat, pack, repack
+from sampan.sim.traces import openb
 
 OPENB = "alibaba-openb-2023"
 CONTEST = "alibaba-tianchi-2018-preB/preliminary_dataB_20180726.zip"
@@ -37,19 +40,16 @@ CHARGE = 0.15
 
 def arrivals(name: str, traces: Path) -> list[Result]:
     """Measure the policies on one workload."""
-    folder = traces / OPENB
-    cluster, workload = openb.cluster(folder), openb.workload(folder, name)
+    trace = openb.arrivals(traces / OPENB, name)
+    milli, workload = gpu_milli(trace.nodes), Workload.of(Counter(trace.shapes))
     values = {}
-    for policy in (Lasting, FragmentationDescent, BestFit):
-        runs = Replay(cluster, workload, policy(cluster, workload))
-        taken = [allocation(runs.run(order), cluster.milli) for order in openb.orders(folder, name).values()]
-        values[policy.__name__] = float(np.mean(taken))
-        print(
-            f"openb-{name:18} {np.mean(taken):10.2f} %   {policy.__name__}: {min(taken):.2f} to {max(taken):.2f}",
-            flush=True,
-        )
-    ours, theirs = values[Lasting.__name__], values[FragmentationDescent.__name__]
-    return [_line(f"openb-{name}", "%", ours, FragmentationDescent.__name__, theirs)]
+    for policy in ("lasting", "fgd", "best-fit"):
+        profile = gpu_policy.profile(policy, trace.nodes, workload)
+        orders = ([trace.shapes[row] for row in order] for order in trace.orders.values())
+        taken = [allocation(placing(trace.nodes, order, profile), milli) for order in orders]
+        values[policy] = float(np.mean(taken))
+        print(f"openb-{name:18} {np.mean(taken):10.2f} %   {policy}: {min(taken):.2f} to {max(taken):.2f}", flush=True)
+    return [_line(f"openb-{name}", "%", values["lasting"], "fgd", values["fgd"])]
 
 
 def from_empty(name: str, seconds: float, traces: Path) -> list[Result]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,36 +11,34 @@ from sampan.base.errors import InvalidArgument
 from sampan.cli.table import Row, show
 
 if TYPE_CHECKING:
-    from sampan.sim.arrivals import Maker, Policy
     from sampan.sim.chart import Points
-    from sampan.sim.gpu import Cluster, Workload
-
-POLICIES = {"best-fit": "BestFit", "fgd": "FragmentationDescent", "lasting": "Lasting"}
-"""Name -> class in sampan.sim.gpu_policy."""
 
 
 def run(words: argparse.Namespace) -> int:
     """Run the replays; returns the exit code."""
-    from sampan.sim import figures, openb
-    from sampan.sim.arrivals import Replay, allocation
+    from sampan.cmd.sim_policies import profile
+    from sampan.sim import figures
+    from sampan.sim.arrivals import allocation, curve, gpu_milli, replay
     from sampan.sim.chart import Axis, chart
+    from sampan.sim.gpu import Workload
     from sampan.sim.page import page
+    from sampan.sim.traces import openb
 
-    folder = Path(words.trace)
-    cluster, workload = openb.cluster(folder), openb.workload(folder, words.workload)
-    orders = openb.orders(folder, words.workload)
-    missing = [seed for seed in words.seeds if seed not in orders]
+    trace = openb.arrivals(Path(words.trace), words.workload)
+    milli, workload = gpu_milli(trace.nodes), Workload.of(Counter(trace.shapes))
+    missing = [seed for seed in words.seeds if seed not in trace.orders]
     if missing:
-        raise InvalidArgument(f"there is no order for seed {missing[0]}: there are {', '.join(map(str, orders))}")
+        raise InvalidArgument(f"there is no order for seed {missing[0]}: there are {', '.join(map(str, trace.orders))}")
     rows: list[Row] = []
     curves: dict[str, Points] = {}
     for name in dict.fromkeys([words.policy or "lasting", *words.against]):
-        replay = Replay(cluster, workload, policy(name, cluster, workload))
-        outcomes = [replay.run(orders[seed]) for seed in words.seeds or orders]
-        found = figures.mean([figures.figures(cluster, workload, outcome) for outcome in outcomes])
-        allocated = sum(allocation(outcome, cluster.milli, words.percent) for outcome in outcomes) / len(outcomes)
-        curve = enumerate(figures.curve(outcomes[0], cluster.milli).tolist())
-        curves[name] = [(at, value) for at, value in curve if value == value]  # noqa: PLR0124  not nan
+        each = profile(name, trace.nodes, workload)
+        orders = [[trace.shapes[row] for row in trace.orders[seed]] for seed in words.seeds or trace.orders]
+        outcomes = [replay(trace.nodes, order, each) for order in orders]
+        found = figures.mean([figures.figures(workload, outcome) for outcome in outcomes])
+        allocated = sum(allocation(outcome, milli, words.percent) for outcome in outcomes) / len(outcomes)
+        points = enumerate(curve(outcomes[0], milli).tolist())
+        curves[name] = [(at, value) for at, value in points if value == value]  # noqa: PLR0124  not nan
         row: Row = {
             "policy": name,
             "allocated": f"{allocated:.2f}",
@@ -69,25 +67,3 @@ _COLUMNS = (
     ("MEMORY%", "memory"),
     ("FRAGMENTED%", "fragmented"),
 )
-
-
-def policy(name: str, cluster: Cluster, workload: Workload) -> Policy:
-    """Return the policy of a name, or of `FILE.py:CLASS`.
-
-    Raises:
-        InvalidArgument: there is none.
-    """
-    make: Maker
-    if name in POLICIES:
-        make = getattr(importlib.import_module("sampan.sim.gpu_policy"), POLICIES[name])
-        return make(cluster, workload)
-    path, separator, attribute = name.rpartition(":")
-    if not separator:
-        raise InvalidArgument(f"there is no policy {name}: there are {', '.join(POLICIES)}, and FILE.py:CLASS")
-    import runpy
-
-    try:
-        make = runpy.run_path(path)[attribute]
-    except (OSError, KeyError, SyntaxError) as error:
-        raise InvalidArgument(f"{name} is no policy: {error}") from error
-    return make(cluster, workload)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from sampan.kube import quantity
 
 if TYPE_CHECKING:
     from sampan.schedule.node import Node
+    from sampan.schedule.shape import Shape
     from sampan.sim.summary import Summary
     from sampan.sim.traces.trace import Trace
 
@@ -48,7 +50,8 @@ def main(argv: list[str]) -> int:
 
 
 def _run(words: argparse.Namespace) -> int:
-    from sampan.cmd.scheduling_policies import profile
+    from sampan.cmd.sim_policies import profile
+    from sampan.sim.gpu import Workload
     from sampan.sim.replay import replay
     from sampan.sim.traces import changes
     from sampan.sim.traces.trace import some
@@ -64,10 +67,14 @@ def _run(words: argparse.Namespace) -> int:
             f"{words.trace} has no machines: say how many and how large, such as --nodes 100 --capacity cpu=64,memory=256Gi"
         )
     changed = changes.read(Path(words.changes), nodes) if words.changes else []
+    shapes: Counter[Shape] = Counter()
+    for task in trace.tasks:
+        shapes[task.shape] += task.count
+    workload = Workload.of(shapes)
     names = list(dict.fromkeys([words.policy or "default", *words.against]))
     found = [
         replay(name, each, nodes, trace.tasks, changed, preempts=words.preemption, by=words.by, until_s=words.until)
-        for name, each in [(name, profile(name)) for name in names]
+        for name, each in [(name, profile(name, nodes, workload)) for name in names]
     ]
     run = Run(
         trace=words.trace,
@@ -130,7 +137,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--trace", required=True, metavar="PATH", help="a folder of openb, a .swf file, a .csv file (docs/sim.md)")
-    add("--policy", metavar="A", help="default, packing, FILE.py:CLASS or an installed one; default: default")
+    add(
+        "--policy",
+        metavar="A",
+        help="default (the default), packing, FILE.py:CLASS, an installed one; for GPUs best-fit, fgd, lasting",
+    )
     add("--against", action="append", default=[], metavar="B", help="a policy to compare; may be repeated")
     add("--workload", default="default", metavar="W", help="which list of pods of a folder; default `default`")
     add(
@@ -157,9 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     once = parser.add_argument_group(
         "--arrivals", "each pod of an openb folder is placed once, or never; nothing leaves"
     )
-    once.add_argument(
-        "--arrivals", action="store_true", help="policies are best-fit, fgd, lasting (default) or FILE.py:CLASS"
-    )
+    once.add_argument("--arrivals", action="store_true", help="in the published orders; the default policy is lasting")
     once.add_argument("--seeds", type=_numbers, default=[], metavar="N,N", help="orders of arrival; all when not given")
     once.add_argument(
         "--percent", type=int, default=130, metavar="P", help="allocation is told at P %% arrived; default 130"

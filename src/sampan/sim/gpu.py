@@ -1,130 +1,87 @@
-"""GPU clusters: shapes of pods, nodes whose GPUs can be shared, and what a placement leaves of a node.
+"""GPUs as policies see them: what is free on nodes, what shapes ask for, and what a pod leaves of a node.
 
-CPU in milli-cores, memory in MiB, a GPU is 1,000 milli. A pod takes a part of one GPU, or whole GPUs, or none.
+CPU in millicores, a GPU is 1,000 milli. A pod takes a part of one GPU, the fullest that has room, or whole GPUs, or none: as
+the core gives devices (schedule/devices.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sampan.sim.packing import Ints
-
-WHOLE = 1000
-MOST = 8
-"""GPUs a node may have."""
-Mask = NDArray[np.bool_]
-
-
-class Shape(NamedTuple):
-    """What a pod asks for. `milli` is of each of its GPUs; no models: any will do."""
-
-    cpu: int
-    memory: int
-    gpus: int
-    milli: int
-    models: tuple[str, ...]
+from sampan.schedule.arrays import Floats, Ints, Mask, Rows
+from sampan.schedule.devices import WHOLE
+from sampan.schedule.resources import CPU
+from sampan.schedule.shape import Shape
+from sampan.schedule.snapshot import Snapshot
+from sampan.sim.traces.machine import GPU, MODEL
 
 
-@dataclass(frozen=True)
-class Workload:
+class Workload(NamedTuple):
+    """The distinct shapes of some pods, and the part of the pods that has each."""
+
     shapes: list[Shape]
-    shape: Ints  # (pods,)
-
-    @property
-    def shares(self) -> NDArray[np.float64]:
-        """Return the share of the pods that has each shape."""
-        shares: NDArray[np.float64] = np.bincount(self.shape, minlength=len(self.shapes)) / len(self.shape)
-        return shares
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Nodes in columns, in order of their names."""
-
-    names: list[str]
-    models: list[str]
-    cpu: Ints
-    memory: Ints
-    gpus: Ints
-
-    @property
-    def milli(self) -> int:
-        """Return the sum of all GPUs."""
-        return int(self.gpus.sum()) * WHOLE
-
-
-@dataclass(frozen=True)
-class Asks:
-    """The shapes of a workload as columns."""
-
-    cpu: Ints  # (shapes,)
-    memory: Ints
-    gpus: Ints
-    milli: Ints
-    on: Mask  # (models, shapes)
+    shares: Floats
 
     @classmethod
-    def of(cls, shapes: list[Shape], models: list[str]) -> Asks:
-        cpu, memory, gpus, milli = (np.array([shape[n] for shape in shapes], np.int64) for n in range(4))
-        on = np.array([[not shape.gpus or not shape.models or m in shape.models for shape in shapes] for m in models])
-        return cls(cpu, memory, gpus, milli, on.reshape(len(models), len(shapes)))
+    def of(cls, counts: Mapping[Shape, int]) -> Workload:
+        """Return it by how many pods have each shape."""
+        found = np.array(list(counts.values()), np.float64)
+        return cls(list(counts), found / max(found.sum(), 1.0))
+
+
+class Asks(NamedTuple):
+    """Shapes as columns, [shapes]; `on`: [models, shapes]. `milli`: of each GPU, 0 where none is asked for."""
+
+    cpu: Ints
+    gpus: Ints
+    milli: Ints
+    on: Mask
+
+    @classmethod
+    def of(cls, shapes: Sequence[Shape], models: Sequence[str]) -> Asks:
+        wishes = [next((wish for wish in shape.devices if wish.kind == GPU), None) for shape in shapes]
+        cpu = [dict(shape.requests).get("cpu", 0) for shape in shapes]
+        gpus = [wish.count if wish else 0 for wish in wishes]
+        milli = [wish.milli if wish else 0 for wish in wishes]
+        on = [[_runs_on(shape, model) for shape in shapes] for model in models]
+        return cls(np.array(cpu), np.array(gpus), np.array(milli), np.array(on).reshape(len(models), len(shapes)))
+
+
+def _runs_on(shape: Shape, model: str) -> bool:
+    terms = shape.node_terms
+    return terms is None or any(
+        all(part.matches({MODEL: model} if model else {}) for part in term.labels) for term in terms
+    )
 
 
 @dataclass(frozen=True)
 class States:
-    """What is free on some nodes. GPUs in ascending order; those that a node lacks are 0."""
+    """What is free on some nodes. GPUs in ascending order, [states, GPUs]; those that a node lacks are 0."""
 
-    model: Ints  # (states,)
+    model: Rows  # [states]
     cpu: Ints
-    memory: Ints
-    gpus: Ints  # (states, 8)
+    gpus: Ints
 
-    def fit(self, asks: Asks) -> Mask:
-        """Return (states, shapes): does a pod of the shape fit?"""
-        enough = (self.cpu[:, None] >= asks.cpu) & (self.memory[:, None] >= asks.memory) & asks.on[self.model]
-        return enough & (self.able(asks) >= asks.gpus)
+    @classmethod
+    def of(cls, snapshot: Snapshot, rows: Rows, models: Sequence[str]) -> States:
+        """Return the states of rows now; models by their places."""
+        labels = [dict(snapshot.nodes[row].labels).get(MODEL, "") for row in rows.tolist()]
+        column = snapshot.devices.free.get(GPU)
+        gpus = np.zeros((len(rows), 1), np.int64) if column is None else np.maximum(column.take(rows, axis=1).T, 0)
+        model = np.array([models.index(label) for label in labels], np.intp)
+        return cls(model, snapshot.resources.free[CPU].take(rows), np.sort(gpus, axis=1))
 
-    def able(self, asks: Asks) -> Ints:
-        """Return (states, shapes): how many GPUs have what one of the shape's needs."""
-        values, which = np.unique(asks.milli, return_inverse=True)
-        able: Ints = np.count_nonzero(self.gpus[:, :, None] >= values, axis=1)[:, which]
-        return able
-
-
-class Steps(NamedTuple):
-    """Every way to place one pod of each shape on each state: rows of these columns."""
-
-    state: Ints
-    shape: Ints
-    gpu: Ints  # the shared GPU's place in the order, -1 for none or whole ones
-    after: States
-
-
-def steps(states: States, asks: Asks) -> Steps:
-    """Return all ways in which shapes fit, by state and shape; of equal GPUs only the first."""
-    fit = states.fit(asks)
-    shared = (asks.gpus == 1) & (asks.milli < WHOLE)
-    plain_state, plain_shape = np.nonzero(fit & ~shared)
-    first = np.diff(states.gpus, axis=1, prepend=-1) > 0
-    which = np.flatnonzero(shared)
-    able = fit[:, which, None] & first[:, None, :] & (states.gpus[:, None, :] >= asks.milli[which][:, None])
-    state, column, gpu = np.nonzero(able)
-    all_state = np.concatenate([plain_state, state])
-    all_shape = np.concatenate([plain_shape, which[column]])
-    all_gpu = np.concatenate([np.full(len(plain_state), -1), gpu])
-    gpus = states.gpus[all_state]
-    taken = np.flatnonzero(all_gpu >= 0)
-    gpus[taken, all_gpu[taken]] -= asks.milli[all_shape[taken]]
-    whole = np.where(all_gpu < 0, asks.gpus[all_shape], 0)
-    gpus[np.arange(MOST) >= MOST - whole[:, None]] = 0  # the last are the freest
-    after = States(
-        states.model[all_state],
-        states.cpu[all_state] - asks.cpu[all_shape],
-        states.memory[all_state] - asks.memory[all_shape],
-        np.sort(gpus, axis=1),
-    )
-    return Steps(all_state, all_shape, all_gpu, after)
+    def after(self, asks: Asks) -> States:
+        """Return, of one state, what a pod of each shape leaves of it, [shapes]; of shapes that do not fit it means nothing."""
+        count, most = len(asks.cpu), self.gpus.shape[1]
+        gpus = np.repeat(self.gpus, count, axis=0)
+        shared = np.flatnonzero((asks.gpus == 1) & (asks.milli < WHOLE))
+        fullest = (gpus[shared] >= asks.milli[shared, None]).argmax(axis=1)
+        gpus[shared, fullest] -= asks.milli[shared]
+        whole = np.where(asks.milli == WHOLE, asks.gpus, 0)
+        gpus[np.arange(most) >= most - whole[:, None]] = 0  # the last are the freest
+        return States(np.repeat(self.model, count), self.cpu - asks.cpu, np.sort(gpus, axis=1))

@@ -88,6 +88,12 @@ def test_a_policy_of_a_file(plain, tmp_path, capsys):
     assert all(len(set(line.split()[-2:])) == 1 for line in lines[2:])
 
 
+def test_policies_for_gpus_do_without(plain, capsys):
+    words = ["--policy", "lasting", "--against", "best-fit", "--against", "fgd"]
+    assert main(["sim", "run", "--trace", str(plain), *words, *MACHINES]) == 0
+    assert ["ended", "12", "12", "12"] in [line.split() for line in capsys.readouterr().out.splitlines()]
+
+
 def test_a_folder_with_its_own_machines_times_and_classes(openb, capsys):
     assert main(["sim", "run", "--trace", str(openb), "--policy", "packing", "--json", "-"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -172,24 +178,27 @@ def test_a_page_of_arrivals(openb, tmp_path):
     assert "http" not in text
 
 
-def test_a_policy_of_a_file_for_arrivals(openb, tmp_path, capsys):
-    file = tmp_path / "mine.py"
-    file.write_text(
-        "class Spread:\n    def __init__(self, cluster, workload): pass\n"
-        "    def score(self, before, found): return found.after.cpu.astype(float)\n"
-    )
-    words = ["--arrivals", "--policy", f"{file}:Spread", "--percent", "133"]
+def test_any_policy_of_the_scheduler_for_arrivals(openb, capsys):
+    words = ["--arrivals", "--policy", "packing", "--against", "default", "--percent", "133"]
     assert main(["sim", "run", "--trace", str(openb), *words]) == 0
-    assert capsys.readouterr().out.splitlines()[1].split()[1:3] == ["100.00", "6"]
+    assert [line.split()[1:3] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        ["100.00", "6"],
+        ["100.00", "6"],
+    ]
+
+
+def test_policies_that_know_the_workload_where_pods_leave_too(openb, capsys):
+    assert main(["sim", "run", "--trace", str(openb), "--policy", "lasting", "--against", "fgd"]) == 0
+    assert figures(capsys.readouterr().out)["ended"] == ["8", "8"]
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--policy", "worst"], "there is no policy worst: there are best-fit, fgd, lasting, and FILE.py:CLASS"),
-        (["--policy", "none.py:A"], "none.py:A is no policy"),
+        (["--policy", "worst"], "in simulation also best-fit, fgd, lasting"),
+        (["--policy", "none.py:A"], "cannot read the scheduling policy none.py"),
         (["--seeds", "7"], "there is no order for seed 7: there are 1"),
-        (["--workload", "other"], "is not there: is this the trace's folder?"),
+        (["--workload", "other"], "is not there: name a trace's file or folder"),
         (["--percent", "10"], "the arrivals never are at 10 %"),
     ],
 )

@@ -7,8 +7,9 @@ was deleted; those that were never scheduled are left out, as nobody knows how l
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
-from sampan.base.errors import InvalidArgument
+from sampan.base.errors import InvalidArgument, NotFound
 from sampan.schedule.devices import WHOLE
 from sampan.schedule.node import Node
 from sampan.schedule.shape import Shape
@@ -18,6 +19,7 @@ from sampan.sim.traces.table import Row
 from sampan.sim.traces.trace import Trace, in_order
 
 ALL_NODES, GPU_NODES, PODS = "openb_node_list_all_node.csv", "openb_node_list_gpu_node.csv", "openb_pod_list_{}.csv"
+ORDERS = "orders"
 PRIORITIES = {"LS": 2, "Guaranteed": 2, "Burstable": 1, "BE": 0}
 _MI = 1 << 20
 
@@ -38,6 +40,30 @@ def read(folder: Path, workload: str) -> Trace:
     idle = len(rows) - len(ran)
     why = f"{idle} pods that were never scheduled are left out" if idle else ""
     return Trace(in_order([_task(number, row) for number, row in enumerate(ran)]), nodes, why)
+
+
+class Arrivals(NamedTuple):
+    """The nodes with GPUs, the shape of each pod of a list, and orders of arrival by seed: places in that list."""
+
+    nodes: list[Node]
+    shapes: list[Shape]
+    orders: dict[int, list[int]]
+
+
+def arrivals(folder: Path, workload: str) -> Arrivals:
+    """Return what is placed once or never.
+
+    Raises:
+        NotFound, InvalidArgument: a file is missing, or is not of this form.
+    """
+    nodes = [_node(row) for row in table.rows(folder / GPU_NODES)]
+    shapes = [_shape(row) for row in table.rows(folder / PODS.format(workload))]
+    paths = sorted((folder / ORDERS).glob(f"{workload}.*"))
+    if not paths:
+        raise NotFound(f"{folder / ORDERS} has no order of arrival {workload}.SEED")
+    return Arrivals(
+        nodes, shapes, {int(path.suffix[1:]): [int(row) for row in path.read_text().split()] for path in paths}
+    )
 
 
 def _node(row: Row) -> Node:
