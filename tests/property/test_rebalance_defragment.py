@@ -11,8 +11,9 @@ from rebalancing import Board, State, lawful, snapshot, some, world
 from sampan.schedule.node import Node
 from sampan.schedule.place import Scheduler
 from sampan.schedule.pod import Pod
-from sampan.schedule.rebalance.defragment import free_devices, free_nodes, make_room, whole_devices
+from sampan.schedule.rebalance.defragment import free_devices, free_nodes, whole_devices
 from sampan.schedule.rebalance.proposal import Limits
+from sampan.schedule.rebalance.room import make_room
 from sampan.schedule.shape import DeviceAsk, Shape, amounts
 from sampan.schedule.snapshot import Snapshot
 from scheduling_clusters import columns

@@ -24,10 +24,11 @@ from sampan.kube import object as objects
 from sampan.kube import quantity
 from sampan.kube.object import Object
 from sampan.kube.status import ApiError
-from sampan.schedule.rebalance.defragment import free_nodes, make_room
+from sampan.schedule.rebalance.defragment import free_nodes
 from sampan.schedule.rebalance.drain import drain
 from sampan.schedule.rebalance.proposal import UNLIMITED, Limits, Move, Proposal
 from sampan.schedule.rebalance.relieve import Use, relieve
+from sampan.schedule.rebalance.room import make_room
 
 HELP = "propose moves of running pods, or make them: drain nodes, free nodes, make room for a pod, relieve nodes"
 _COLUMNS = (("POD", "pod"), ("FROM", "source"), ("TO", "target"), ("WHY", "why"), ("GAINS", "gains"))

@@ -13,6 +13,7 @@ from sampan.schedule.place import Scheduler
 from sampan.schedule.pod import Budget, Pod, covers
 from sampan.schedule.rebalance.proposal import DISRUPTED, NO_MORE, NODE_FULL, Limits, Move, Proposal
 from sampan.schedule.refusal import refusal
+from sampan.schedule.resources import SCORED_CPU, SCORED_MEMORY
 from sampan.schedule.rules import FixedFilter
 from sampan.schedule.snapshot import Lifted
 from sampan.schedule.view import Nodes
@@ -37,6 +38,9 @@ class Board:
         self.closed: Mask = np.zeros(len(self.snapshot.nodes), np.bool_)
         self._limits = limits
         self._made: list[_Made] = []
+        counted = (SCORED_CPU, SCORED_MEMORY)
+        columns = enumerate(self.snapshot.resources.allocatable)
+        self._most = {number: int(column.max(initial=0)) for number, column in columns if number not in counted}
 
     def __enter__(self) -> Self:
         return self
@@ -61,6 +65,17 @@ class Board:
     def on(self, row: int) -> list[Pod]:
         """Return the pods on a row, in order of their keys."""
         return sorted((pod for pod, _ in self.snapshot.pods.on(row)), key=lambda pod: pod.key)
+
+    def size(self, pod: Pod) -> float:
+        """Return the largest part that a pod takes of what the largest machine has of anything."""
+        demand = self.snapshot.ask(pod.shape).demand
+        return max((amount / self._most[number] for number, amount in demand if self._most.get(number)), default=0.0)
+
+    def short(self, pod: Pod, row: int) -> dict[int, int]:
+        """Return how much of each resource is not free on a row that a pod asks for."""
+        free, demand = self.snapshot.resources.free, self.snapshot.ask(pod.shape).demand
+        lacks = ((number, amount - int(free[number][row])) for number, amount in demand if number in self._most)
+        return {number: lack for number, lack in lacks if lack > 0}
 
     def stays(self, pod: Pod) -> str:
         """Return why a pod may not move; empty: it may."""

@@ -1,4 +1,4 @@
-"""defragment: machines or devices that are wholly free, by moves onto those that are in use; or room for one more pod.
+"""defragment: machines or devices that are wholly free, by moves onto those that are in use.
 
 Machines are emptied one after another, those with the fewest pods first; one that cannot be emptied within what is left of the
 limits is left as it is. Nobody is moved onto a free machine. With devices the same: shares leave a device for others that are in use.
@@ -7,7 +7,6 @@ limits is left as it is. Nobody is moved onto a free machine. With devices the s
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import combinations
 
 from sampan.schedule.devices import WHOLE
 from sampan.schedule.place import Scheduler
@@ -15,11 +14,7 @@ from sampan.schedule.pod import Pod
 from sampan.schedule.profile import PACKING
 from sampan.schedule.rebalance.board import Board
 from sampan.schedule.rebalance.proposal import Limits, Move, Proposal
-from sampan.schedule.rebalance.size import size
 from sampan.schedule.snapshot import Snapshot
-
-_MOST_WAYS = 400
-"""Sets of pods that are looked at on a node."""
 
 Device = tuple[int, str, int]
 """(row, kind, index)."""
@@ -38,7 +33,7 @@ def free_nodes(snapshot: Snapshot, limits: Limits, resident: Collection[str] = (
             board.closed[row] = not tenants[row]
         for row in sorted(rows, key=lambda row: (len(tenants[row]), row)):
             here = [pod for pod in board.on(row) if pod.key not in resident]
-            if here and not snapshot.nodes[row].unschedulable and _emptied(board, row, here):
+            if here and not snapshot.nodes[row].unschedulable and empty(board, row, here):
                 name = snapshot.nodes[row].name
                 left = range(len(here) - 1, -1, -1)
                 gains = [f"{name} has {count} pods left" if count else f"{name} is free" for count in left]
@@ -47,10 +42,10 @@ def free_nodes(snapshot: Snapshot, limits: Limits, resident: Collection[str] = (
         return board.proposal(moves, {}, reached=bool(moves))
 
 
-def _emptied(board: Board, row: int, pods: Iterable[Pod]) -> bool:
+def empty(board: Board, row: int, pods: Iterable[Pod]) -> bool:
     """Move all pods off a row, the largest first; returns whether that could be had: else none is moved."""
     count, board.closed[row] = len(board), True
-    for pod in sorted(pods, key=lambda pod: (-size(board.snapshot, pod), pod.key)):
+    for pod in sorted(pods, key=lambda pod: (-board.size(pod), pod.key)):
         if board.stays(pod) or not (targets := board.targets(pod)):
             board.back_to(count)
             board.closed[row] = False
@@ -115,54 +110,3 @@ def _moved_with(board: Board, pod: Pod, row: int, free: int) -> bool:
         return True
     board.back_to(count)
     return False
-
-
-def make_room(snapshot: Snapshot, pod: Pod, limits: Limits) -> Proposal:
-    """Propose the fewest moves found after which a pod that waits fits somewhere. The snapshot is as it was.
-
-    Those that make room go straight to another node: nobody makes room for them in turn.
-    """
-    with Board(Scheduler(snapshot, PACKING), limits) as board:
-        standing = board.scheduler.standing(pod.shape)
-        if standing.best() >= 0:
-            return Proposal((), {}, reached=True)
-        possible = standing.possible()
-        rows = [row for row in range(len(snapshot.nodes)) if possible[row] and _would_fit(board, pod, row)]
-        movable = {row: [one for one in board.on(row) if not board.stays(one)] for row in rows}
-        longest = max((len(pods) for pods in movable.values()), default=0)
-        for count in range(1, longest + 1):
-            for row in rows:
-                name = snapshot.nodes[row].name
-                for group in _ways(board, movable[row], count):
-                    if _fits_without(board, pod, row, group) and _emptied(board, row, group):
-                        if board.scheduler.standing(pod.shape).fits(row):
-                            why, gains = f"makes room for {pod.key}", f"{pod.key} fits on {name} after all of these"
-                            moves = [board.told(number, why, gains) for number in range(len(board))]
-                            return board.proposal(moves, {}, reached=True)
-                        board.back_to(0)
-                        board.closed[row] = False
-        return Proposal((), {pod.key: "no moves within the limits make room for it"}, reached=False)
-
-
-def _ways(board: Board, pods: Sequence[Pod], count: int) -> Iterator[tuple[Pod, ...]]:
-    """Yield sets of pods; of many, those of the smallest pods and of the largest first."""
-    by_size = sorted(pods, key=lambda pod: (-size(board.snapshot, pod), pod.key))
-    for number, group in enumerate(combinations(by_size, count)):
-        if number == _MOST_WAYS:
-            return
-        yield group
-
-
-def _would_fit(board: Board, pod: Pod, row: int) -> bool:
-    return _fits_without(board, pod, row, [one for one in board.on(row) if not board.stays(one)])
-
-
-def _fits_without(board: Board, pod: Pod, row: int, others: Sequence[Pod]) -> bool:
-    """Return whether a pod would fit on a row if others were gone."""
-    lifted = [board.snapshot.lift(one.key) for one in others]
-    standing = board.scheduler.standing(pod.shape)
-    standing.refresh()
-    fits = standing.fits(row)
-    for one in reversed(lifted):
-        board.snapshot.put_back(one)
-    return fits

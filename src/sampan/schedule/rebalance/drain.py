@@ -12,13 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from sampan.schedule.place import Scheduler
 from sampan.schedule.pod import Pod
 from sampan.schedule.profile import DEFAULT, PACKING
-from sampan.schedule.rebalance.board import Board, Step
+from sampan.schedule.rebalance.board import Board
+from sampan.schedule.rebalance.displace import Displace
 from sampan.schedule.rebalance.proposal import Limits, Proposal
-from sampan.schedule.rebalance.size import size
 from sampan.schedule.snapshot import Snapshot
-
-_MOST_TRIALS = 2000
-"""Pairs of a node and a pod on it that are looked at for one pod without a place."""
 
 _Order = Callable[[Board, Pod], tuple[float, str]]
 
@@ -44,7 +41,7 @@ def _avoidable(found: Proposal, limits: Limits) -> bool:
 
 
 def _largest(board: Board, pod: Pod) -> tuple[float, str]:
-    return -size(board.snapshot, pod), pod.key
+    return -board.size(pod), pod.key
 
 
 def _most_particular(board: Board, pod: Pod) -> tuple[float, str]:
@@ -64,6 +61,7 @@ def _drained(board: Board, names: Sequence[str], order: _Order) -> Proposal:
             board.move(pod.key, targets[0])
         else:
             hard.append(pod)
+    displace = Displace(board)
     for pod in hard:
         if why := board.stays(pod):
             left[pod.key] = why
@@ -71,57 +69,9 @@ def _drained(board: Board, names: Sequence[str], order: _Order) -> Proposal:
         targets = board.targets(pod)
         if targets:
             board.move(pod.key, targets[0])
-        elif not _make_room(board, pod):
+        elif not displace.make(pod):
             left[pod.key] = board.refused(pod)
     return _told(board, {pod.key for pod in pods}, left)
-
-
-def _make_room(board: Board, pod: Pod) -> bool:
-    """Move a pod to where one other pod goes away for it; returns whether that could be had."""
-    snapshot = board.snapshot
-    moved = dict(board.steps)
-    possible = board.scheduler.standing(pod.shape).possible() & ~board.closed
-    rows = [row for row in range(len(snapshot.nodes)) if possible[row]]
-    pairs = [(row, other) for row in rows for other in board.on(row)]
-    pairs.sort(key=lambda pair: (pair[1].key not in moved, size(snapshot, pair[1]), pair[1].key))
-    for row, other in pairs[:_MOST_TRIALS]:
-        if not _fits_without(board, pod, other, row):
-            continue
-        if other.key in moved:
-            if _goes_elsewhere(board, pod, other, row):
-                return True
-        elif not board.stays(other):
-            count = len(board)
-            for target in board.targets(other):
-                if board.move(other.key, target) and not board.stays(pod) and board.move(pod.key, row):
-                    return True
-                board.back_to(count)
-    return False
-
-
-def _fits_without(board: Board, pod: Pod, other: Pod, row: int) -> bool:
-    snapshot = board.snapshot
-    lifted = [snapshot.lift(key) for key in (pod.key, other.key)]
-    standing = board.scheduler.standing(pod.shape)
-    standing.refresh()
-    fits = standing.fits(row)
-    for one in reversed(lifted):
-        snapshot.put_back(one)
-    return fits
-
-
-def _goes_elsewhere(board: Board, pod: Pod, other: Pod, row: int) -> bool:
-    """Let a pod that was moved to a row be moved somewhere else, and this one there."""
-    steps: list[Step] = board.steps
-    place = next(number for number, (key, _) in enumerate(steps) if key == other.key)
-    others = [target for target in range(len(board.snapshot.nodes)) if target != row and not board.closed[target]]
-    source = board.snapshot.rows[board.told(place, "", "").source]
-    for target in others:
-        if target != source and board.replay(
-            [*steps[:place], (other.key, target), *steps[place + 1 :], (pod.key, row)]
-        ):
-            return True
-    return False
 
 
 def _told(board: Board, drained: set[str], left: dict[str, str]) -> Proposal:
