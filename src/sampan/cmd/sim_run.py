@@ -161,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--scale", type=float, default=1.0, metavar="S", help="each task so many times, on average")
     add("--seed", type=int, default=1, metavar="N", help="what is drawn for --scale and --nodes; default 1")
     add("--until", type=float, default=math.inf, metavar="T", help="end at this second of the trace's clock")
-    add("--by", choices=("user", "queue"), default="user", help="whose shares are compared; default user")
+    add("--by", choices=("user", "queue", "class"), default="user", help="whose shares are compared; default user")
     add("--no-preemption", dest="preemption", action="store_false", help="nobody is evicted for a higher priority")
     add("--json", metavar="FILE", help="write all figures and series, too; `-`: print them instead of the table")
     add("--html", metavar="FILE", help="write a page with charts, too")

@@ -1,4 +1,4 @@
-"""Fairness: which owner (user or queue) got how much of what it wanted.
+"""Fairness: which owner (a user, a queue, a class) got how much of what it wanted.
 
 Amounts are dominant shares: the largest part of the cluster's capacity, over all resources, that a pod asks for. An owner gets
 what runs and wants that and what waits, both over time. Jain's index of got/wanted over the n owners that want something is

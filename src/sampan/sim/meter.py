@@ -34,7 +34,7 @@ class Times:
 
 
 class Meter(Observer):
-    """Made for a simulation that has not begun; it joins its observers. `by`: what owners are, `user` or `queue`."""
+    """Made for a simulation that has not begun; it joins its observers. `by`: what owners are: `user`, `queue` or `class`."""
 
     def __init__(self, simulation: Simulation, begin_s: float, first_s: float, by: str = "user") -> None:
         columns = simulation.snapshot.resources
@@ -142,7 +142,7 @@ class Meter(Observer):
         return found
 
     def _owner(self, task: Task) -> str:
-        return task.queue if self._by == "queue" else task.user
+        return {"user": task.user, "queue": task.queue, "class": task.kind}[self._by]
 
     def _times(self, task: Task) -> Times:
         found = self.times.get(task.kind)

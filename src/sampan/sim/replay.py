@@ -28,7 +28,7 @@ def replay(
     by: str = "user",
     until_s: float = math.inf,
 ) -> Summary:
-    """Return what comes of tasks on nodes. `policy`: what the profile is called; `by`: whose shares are compared, `user` or `queue`.
+    """Return what comes of tasks on nodes. `policy`: what the profile is called; `by`: whose shares are compared: `user`, `queue`, `class`.
 
     Raises:
         InvalidArgument: there are no nodes or no tasks, or none by then.

@@ -116,6 +116,14 @@ def test_nodes_fail_and_return(plain, tmp_path, capsys):
     assert (one["ended"], one["lasted_s"]) == (12, 150.0)
 
 
+def test_shares_are_compared_by_what_is_wanted(openb, capsys):
+    words = ["sim", "run", "--trace", str(openb), "--json", "-"]
+    for by, owners in (("class", ["BE", "LS"]), ("user", None)):
+        assert main([*words, "--by", by]) == 0
+        found = json.loads(capsys.readouterr().out)["policies"][0]["fairness"]
+        assert (sorted(found["owners"]) if found else None) == owners
+
+
 def test_an_end_before_the_end(plain, capsys):
     assert main(["sim", "run", "--trace", str(plain), "--until", "10", "--limit", "11", "--json", "-", *MACHINES]) == 0
     one = json.loads(capsys.readouterr().out)["policies"][0]
