@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sampan.control.scheduling import texts
 from sampan.schedule.node import Node, Taint
@@ -49,6 +53,45 @@ def test_each_rule_is_named_with_how_many_nodes_it_keeps_out():
 def test_the_smallest_lack_is_told():
     message = said([node("a"), node("b")], asks(1500), {"a": asks(1000), "b": asks(750)})
     assert message.endswith("The smallest change that would fit: on b, ask for 250m cpu less.")
+
+
+def test_a_node_that_lacks_one_thing_is_named_before_one_that_lacks_two():
+    message = said([node("a"), node("b")], asks(1500, 6 * GI), {"a": asks(1000)})
+    assert message.endswith("The smallest change that would fit: on b, ask for 2Gi memory less.")
+
+
+def test_where_more_is_taken_than_there_is_nothing_can_be_asked_for():
+    message = said([node("a")], asks(500), {"a": asks(3000)})
+    assert message.endswith("The smallest change that would fit: on a, ask for no cpu.")
+
+
+amount = st.integers(0, 30).map(lambda number: number * 250)
+
+
+@given(st.lists(st.tuples(amount, amount, amount, amount), min_size=1, max_size=4), amount, amount)
+def test_what_would_fit_does(there, cpu, disk):
+    """Whoever does what is said of resources has a pod that fits on that node."""
+    nodes = [
+        Node(name=f"n{n}", allocatable=amounts({"cpu": a, "disk": b, "pods": 2})) for n, (a, b, *_) in enumerate(there)
+    ]
+    running = {f"n{n}": Shape(requests=amounts({"cpu": c, "disk": d})) for n, (*_, c, d) in enumerate(there)}
+    snapshot = Snapshot(nodes)
+    for name, taken in running.items():
+        snapshot.add(Pod(f"default/on-{name}", taken), name)
+    core, wish = Scheduler(snapshot), {"cpu": cpu, "disk": disk}
+    shape = Shape(requests=amounts(wish))
+    if core.place([Pod("default/p", shape)]).placements:
+        return
+    where, _, change = texts.smallest_change(core.standing(shape)).removeprefix("on ").partition(", ")
+    for part in change.split(" and "):
+        said = re.fullmatch(r"ask for (?:no (cpu|disk)|(\d+)(m?) (cpu|disk) less)", part)
+        assert said, part
+        if said[1]:
+            wish[said[1]] = 0
+        else:
+            wish[said[4]] -= int(said[2]) * (1000 if said[4] == "cpu" and not said[3] else 1)
+    assert min(wish.values()) >= 0
+    assert core.standing(Shape(requests=amounts(wish))).fits(snapshot.rows[where])
 
 
 def test_a_pod_larger_than_every_node_is_not_helped_by_preemption():

@@ -108,8 +108,8 @@ def _hint(standing: Standing) -> str:
 def smallest_change(standing: Standing) -> str:
     """Return what would have to be different for the ask to fit on the node that lacks least; "" where there are no nodes.
 
-    Fewest rules first; of those, cordons, taints and resources before what the pod itself rules out; then the least lack of
-    resources as a share of what the node has, then the smallest name.
+    Fewest rules first; of those, cordons, taints and resources before what the pod itself rules out; then the least
+    lack, summed over resources as shares of what the node has, then the smallest name.
     """
     snapshot = standing.snapshot
     nodes = Nodes(snapshot, standing.ask)
@@ -126,8 +126,8 @@ def smallest_change(standing: Standing) -> str:
             lack += sum(fails & ~mask for reason, fails in rule.reasons(nodes) if reason not in _LIGHT)
         else:
             for number, amount in rule.demand:
-                short = np.maximum(amount - snapshot.resources.free[number], 0)
-                lack = np.maximum(lack, short / np.maximum(snapshot.resources.allocatable[number], 1))
+                short = np.clip(amount - snapshot.resources.free[number], 0, amount)
+                lack += short / np.maximum(snapshot.resources.allocatable[number], 1)
     row = int(np.lexsort((lack, failed))[0])
     if not failed[row]:
         return ""
@@ -160,7 +160,7 @@ def _lacks(snapshot: Snapshot, rule: Fit, row: int) -> Iterator[str]:
             continue
         if number == PODS:
             yield "run one pod less there"
-        elif not free and not snapshot.resources.allocatable[number][row]:
+        elif free <= 0:  # more may be taken than there is: what asks for none fits all the same
             yield f"ask for no {names[number]}"
         else:
             yield f"ask for {written(names[number], amount - free)} {names[number]} less"
