@@ -93,3 +93,41 @@ def test_one_is_not_true():
 )
 def test_the_words_of_bounds(schema, value, why):
     assert [str(fault) for fault in structural.validate(structural.node_of(schema), value, "x")] == [why]
+
+
+ADDRESS = structural.node_of(
+    {
+        "type": "object",
+        "properties": {"type": {"type": "string"}, "value": {"type": "string"}},
+        "oneOf": [
+            {
+                "properties": {
+                    "type": {"enum": ["IPAddress"]},
+                    "value": {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]},
+                }
+            },
+            {"properties": {"type": {"not": {"enum": ["IPAddress"]}}}},
+        ],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "right"),
+    [
+        ({"type": "IPAddress", "value": "1.2.3.4"}, True),
+        ({"type": "IPAddress", "value": "1234::"}, True),
+        ({"type": "Hostname", "value": "a.b"}, True),
+        ({"type": "IPAddress", "value": "a.b"}, False),
+    ],
+)
+def test_parts_of_a_choice_judge_fields(value, right):
+    """As Gateways write their addresses."""
+    assert (structural.validate(ADDRESS, value) == []) is right
+
+
+def test_parts_of_a_choice_judge_items():
+    some = {"items": {"enum": ["a"]}}
+    node = structural.node_of({"type": "array", "items": {"type": "string"}, "anyOf": [some, {"maxItems": 1}]})
+    assert structural.validate(node, ["a", "a"]) == structural.validate(node, ["b"]) == []
+    assert structural.validate(node, ["a", "b"])

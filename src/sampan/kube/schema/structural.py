@@ -66,8 +66,12 @@ def _node(schema: dict[str, Any]) -> Node:
         if more is not None and more is not False and not schema.get("properties"):
             node.kind, node.element = Kind.MAP, _node(more) if isinstance(more, dict) else Node()
         node.properties = {name: _node(child) for name, child in (schema.get("properties") or {}).items()}
-    else:
-        node.kind = _SCALARS.get(kind or "", Kind.ANY)
+    elif kind:
+        node.kind = _SCALARS.get(kind, Kind.ANY)
+    else:  # as a part of a logical junctor, which says no type: it judges what is there, of whatever type
+        node.properties = {name: _node(child) for name, child in (schema.get("properties") or {}).items()}
+        inner = schema.get("items") or schema.get("additionalProperties")
+        node.element = _node(inner) if isinstance(inner, dict) else None
     node.required = tuple(schema.get("required") or ())
     node.format = schema.get("format") or ""
     node.enum = tuple(schema.get("enum") or ())
