@@ -53,6 +53,14 @@ def test_a_template_makes_as_many_as_it_says():
     assert [(one.pod.key, one.pod.priority) for one in found] == [("n/d-0", 7), ("n/d-1", 7)]
 
 
+def test_what_has_no_pods_is_passed_over_beside_what_has():
+    job = {"template": {"spec": {"containers": [{"name": "c"}]}}, "parallelism": 2}
+    cron = {"kind": "CronJob", "metadata": {"name": "nightly"}, "spec": {"jobTemplate": {"spec": job}}}
+    made = {**pod({}), "metadata": {"generateName": "w-"}}
+    found = read({"kind": "Service"}, made, dict(made, metadata={"generateName": "w-"}), cron)
+    assert [one.pod.key for one in found] == ["n/w-1", "n/w-2", "n/nightly-0", "n/nightly-1"]
+
+
 @pytest.mark.parametrize(
     ("document", "why"),
     [

@@ -152,6 +152,17 @@ def test_whatif(space, tmp_path):
     assert space.node("low") == "hollow-0"
 
 
+def test_whatif_counts_pods_that_name_their_node(space, tmp_path):
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 80}]}\n"
+    made = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: %s}\nspec:\n  nodeName: %s\n  nodeSelector: {kubernetes.io/hostname: hollow-1}\n"
+    made += "  containers: [{name: c, image: i, resources: {requests: {cpu: '3'}}}]\n"
+    (tmp_path / "manifest").write_text(service + made % ("after", "''") + made % ("there", "hollow-1"))
+    asked = sampan(space, "sched", "whatif", "-f", str(tmp_path / "manifest"), "-n", space.name)
+    lines = [line.split() for line in asked.stdout.splitlines()]
+    assert lines[1:3] == [[f"{space.name}/after", "<none>", "<none>"], [f"{space.name}/there", "hollow-1", "<none>"]]
+    assert "1 Insufficient cpu" in asked.stdout
+
+
 def test_what_is_said_again_is_counted(space):
     def count(name):
         [event] = space.events(name, "FailedScheduling")

@@ -42,14 +42,18 @@ class Classes(NamedTuple):
 
 
 def read(documents: Iterable[object], namespace: str, classes: Classes) -> Wanted:
-    """Return what the documents of a manifest want.
+    """Return what the documents of a manifest want; what else it holds, such as services, is passed over.
 
     Raises:
-        InvalidArgument: a kind that is neither pods nor nodes, a class that is not there or does not go with its pod.
+        InvalidArgument: it holds neither pods nor nodes; a class that is not there or does not go with its pod.
     """
-    wanted = Wanted([], [])
-    for obj in _objects(documents):
+    wanted, others = Wanted([], []), set[str]()
+    for place, obj in enumerate(_objects(documents)):
         kind = text(obj, "kind")
+        if prefix := text(obj, "metadata", "generateName"):
+            objects.metadata(obj).setdefault("name", f"{prefix}{place}")
+        if kind == "CronJob":
+            kind, obj = "Job", {**mapping(obj, "spec", "jobTemplate"), "metadata": objects.metadata(obj)}
         if kind == "Node":
             wanted.nodes.append(nodes.node(obj))
         elif kind == "Pod":
@@ -59,10 +63,10 @@ def read(documents: Iterable[object], namespace: str, classes: Classes) -> Wante
         elif kind == "DaemonSet":
             raise InvalidArgument(_DAEMON_SET)
         else:
-            known = ", ".join(["Pod", "Node", *_TEMPLATED])
-            raise InvalidArgument(
-                f"{kind or 'a document without a kind'}: there is nothing to place; known are {known}"
-            )
+            others.add(kind or "a document without a kind")
+    if others and not wanted.pods and not wanted.nodes:
+        known = ", ".join(["Pod", "Node", *_TEMPLATED, "CronJob"])
+        raise InvalidArgument(f"{', '.join(sorted(others))}: there is nothing to place; known are {known}")
     return wanted
 
 

@@ -26,10 +26,10 @@ class Verdict(NamedTuple):
 
 
 def tried(cluster: Cluster, pods: Sequence[Seen], profile: Profile = DEFAULT) -> list[Verdict]:
-    """Return what would become of pods, each in its turn: by priority, then in this order."""
+    """Return what would become of pods, each in its turn: those that name their node, then by priority, then in this order."""
     core = Scheduler(cluster.snapshot, profile)
     found: dict[str, Verdict] = {}
-    for seen in sorted(pods, key=lambda seen: -seen.pod.priority):
+    for seen in sorted(pods, key=lambda seen: (not seen.node, -seen.pod.priority)):
         if seen.pod.key not in found:
             found |= _tried(cluster, core, seen)
     return [found[seen.pod.key] for seen in pods]
@@ -38,6 +38,9 @@ def tried(cluster: Cluster, pods: Sequence[Seen], profile: Profile = DEFAULT) ->
 def _tried(cluster: Cluster, core: Scheduler, seen: Seen) -> dict[str, Verdict]:
     """Return what would become of a pod, and with it of its gang."""
     cluster.snapshot.settle()
+    if seen.node:  # nobody is asked
+        cluster.snapshot.add(seen.pod, seen.node)
+        return {seen.pod.key: Verdict(seen.pod.key, seen.node)}
     if seen.pod.gang is not None and (lacks := cluster.gangs.lacks(seen.pod.gang)):
         return {seen.pod.key: Verdict(seen.pod.key, why=lacks)}
     found: dict[str, Verdict] = {}
