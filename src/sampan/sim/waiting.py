@@ -68,7 +68,7 @@ class Waiting:
         self._always: Mask = np.zeros(0, np.bool_)  # lines whose rules reach beyond a node
         self._round = (-1, -1)  # epoch and position of the touches, when the last round began
         self._before = (-1, -1)  # the same of the round before
-        self._hope: list[bool] | None = None  # by slot; None: of all
+        self._hope: Mask | None = None  # by slot; None: of all
         self._hope_at = -1
 
     @property
@@ -120,14 +120,15 @@ class Waiting:
 
     def more(self) -> list[Line]:
         """Return the lines whose first pod may fit by what has happened since the round before, this round's evictions too."""
-        hopes = self._hopes() if self._lines else []
+        hopes = self._hopes()
         if hopes is None:
             return list(self._lines.values())
-        return [line for line, hope in zip(self._slots, hopes, strict=False) if hope and line is not None]
+        slots = (self._slots[number] for number in np.flatnonzero(hopes).tolist())
+        return [line for line in slots if line is not None]
 
     def still(self, turns: list[Turn]) -> list[Turn]:
         """Return, as a heap, those of a round's turns that may still fit: what others hoped for may be taken."""
-        hopes = self._hopes()
+        hopes = self._hopes() if turns else None
         if hopes is not None:
             turns = [turn for turn in turns if turn[2].fresh or hopes[turn[2].number]]
             heapq.heapify(turns)
@@ -136,9 +137,9 @@ class Waiting:
     def may_fit(self, line: Line) -> bool:
         """Return whether it is worth to ask a line's first pod."""
         hopes = None if line.fresh else self._hopes()
-        return hopes is None or hopes[line.number]
+        return hopes is None or bool(hopes[line.number])
 
-    def _hopes(self) -> list[bool] | None:
+    def _hopes(self) -> Mask | None:
         """Return, for each slot, whether its pods may fit on a node that was touched since the round before; None: all may."""
         touches = self._snapshot.touches
         if self._hope_at != touches.position:
@@ -146,7 +147,9 @@ class Waiting:
             epoch, position = self._before
             local = epoch == self._snapshot.epoch and not self._snapshot.terms.all
             rows = touches.since(position) if local else None
-            self._hope = None if rows is None else self._may_fit_on(np.unique(rows)).tolist()
+            if rows is not None and len(rows) > _EXACT:
+                rows = np.unique(rows)
+            self._hope = None if rows is None else self._may_fit_on(rows)
         return self._hope
 
     def _may_fit_on(self, rows: Rows) -> Mask:
