@@ -103,6 +103,7 @@ class PodScheduler:
                 self._cluster.moved = False
                 flushed_s = now_s
                 self._cluster.queue.wake(now_s)
+                self._binding.look()
             next_s = self._cluster.queue.tick(now_s)
             self._stirred.clear()
             pods = self._cluster.queue.take(_AT_ONCE) if self._binding.under_way < _AHEAD else []

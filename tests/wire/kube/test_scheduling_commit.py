@@ -83,6 +83,53 @@ def test_a_pod_of_another_scheduler_that_came_meanwhile_counts(space):
     assert space.node("vip") != node
 
 
+def test_a_pod_that_waits_for_its_volume_holds_its_place(space):
+    claims, maker = f"/api/v1/namespaces/{space.name}/persistentvolumeclaims", "example.com/maker"
+    late = {"metadata": {"name": "late"}, "provisioner": maker, "volumeBindingMode": "WaitForFirstConsumer"}
+    space.plane.json("POST", "/apis/storage.k8s.io/v1/storageclasses", late)
+    modes, capacity, where = ["ReadWriteOnce"], {"storage": "1Gi"}, {HOST: "hollow-0"}
+    wish = {"accessModes": modes, "resources": {"requests": capacity}, "storageClassName": "late"}
+    space.plane.json("POST", claims, {"metadata": {"name": "data"}, "spec": wish})
+    uses = [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]
+    space.pod("first", "3", nodeSelector=where, volumes=uses)
+    assert f"{maker} was told to make the volume for node hollow-0" in space.refusal("first")
+    space.pod("second", "3", nodeSelector=where)
+    assert "1 Insufficient cpu" in space.refusal("second")
+    on_0 = {"matchExpressions": [{"key": HOST, "operator": "In", "values": ["hollow-0"]}]}
+    made = {"capacity": capacity, "accessModes": modes, "storageClassName": "late", "local": {"path": "/d"}}
+    made["nodeAffinity"] = {"required": {"nodeSelectorTerms": [on_0]}}
+    space.plane.json("POST", "/api/v1/persistentvolumes", {"metadata": {"name": space.name}, "spec": made})
+    space.k(f'patch pvc data --type=merge -p {{"spec":{{"volumeName":"{space.name}"}}}}')
+    try:
+        space.k('patch pvc data --type=merge --subresource=status -p {"status":{"phase":"Bound"}}')
+        space.ready("first")
+        assert space.node("first") == "hollow-0"
+        assert not space.node("second")
+    finally:
+        space.k("delete pod first second --timeout=10s")
+        for kind, name in (("pvc", "data"), ("pv", space.name)):  # nobody else lets go of them yet
+            space.k(f'patch {kind} {name} --type=merge -p {{"metadata":{{"finalizers":null}}}}')
+            space.k(f"delete {kind} {name} --wait=false")
+        space.plane.kubectl("delete", "storageclass", "late")
+
+
+def test_a_domain_that_goes_lets_pods_in(space):
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": HOST,
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"set": "g"}},
+    }
+    taint = {"key": "gone", "effect": "NoSchedule"}
+    empty = {"metadata": {"name": "empty", "labels": {HOST: "empty"}}, "spec": {"taints": [taint]}}
+    space.plane.json("POST", "/api/v1/nodes", empty)
+    for number in range(3):
+        space.pod(f"g{number}", labels={"set": "g"}, topologySpreadConstraints=[spread])
+    assert "2 node(s) didn't match pod topology spread constraints" in space.refusal("g2")
+    space.plane.kubectl("delete", "node", "empty")
+    space.ready("g2")
+
+
 def test_evictions_that_are_refused_are_told_and_not_asked_for_without_end(space):
     group, kinds = "/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolic"
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["DELETE"], "resources": ["pods"]}

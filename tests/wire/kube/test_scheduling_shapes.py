@@ -8,7 +8,7 @@ import pytest
 
 from hollow import hollow_nodes
 from kube import ControlPlane, control_plane
-from scheduling_space import Space, space_of
+from scheduling_space import Space, explained, space_of
 
 HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 ON_0 = {HOST: "hollow-0"}
@@ -123,3 +123,29 @@ def test_spread_that_honours_taints_leaves_cordoned_nodes_out(space):
         ]
     finally:
         space.plane.kubectl("uncordon", "hollow-2")
+
+
+def test_claims_that_wait_for_their_pod(space):
+    claims = f"/api/v1/namespaces/{space.name}/persistentvolumeclaims"
+    for name, maker in (("made", "example.com/maker"), ("local", "kubernetes.io/no-provisioner")):
+        late = {"metadata": {"name": name}, "provisioner": maker, "volumeBindingMode": "WaitForFirstConsumer"}
+        space.plane.json("POST", "/apis/storage.k8s.io/v1/storageclasses", late)
+        wish = {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+            "storageClassName": name,
+        }
+        space.plane.json("POST", claims, {"metadata": {"name": name}, "spec": wish})
+        space.pod(name, volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": name}}], nodeSelector=ON_0)
+    try:
+        told = "persistentvolumeclaim made: example.com/maker was told to make the volume for node hollow-0"
+        assert space.refusal("made") == told
+        assert explained(space, "pod/made").stdout == f"{space.name}/made waits: {told}.\n"
+        claim = space.plane.json("GET", f"{claims}/made")
+        assert claim["metadata"]["annotations"]["volume.kubernetes.io/selected-node"] == "hollow-0"
+        assert 'persistentvolumeclaim "local" waits for a volume that nobody makes' in space.refusal("local")
+    finally:
+        for name in ("made", "local"):
+            space.k(f"delete pod {name} --timeout=10s")
+            space.k(f'patch pvc {name} --type=merge -p {{"metadata":{{"finalizers":null}}}}')
+            space.plane.kubectl("delete", "storageclass", name)

@@ -1,6 +1,7 @@
 """Binding: what was placed is told to the API, many at a time; what the API does not take has another turn.
 
-A placement is checked again by every rule just before it is told: the cluster may have changed since.
+A placement is checked again by every rule just before it is told: the cluster may have changed since. A pod whose claims wait
+for its node holds its place until their volumes are made.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+
+import msgspec
 
 from sampan.base import log
 from sampan.base.errors import SampanError
@@ -25,6 +28,16 @@ _WORKERS = 32
 _log = log.get("scheduler")
 
 
+class _Provided:
+    """A pod that has its node, and waits for the volumes of its claims there. `told`: the claims are known to say so."""
+
+    def __init__(self, pod: Pod, uid: str, node: str) -> None:
+        self.pod = pod
+        self.uid = uid
+        self.node = node
+        self.told = False
+
+
 class Binding:
     """`freed` is called when a binding has ended, well or not; `bound` with the key of a pod that has its node, `failed` else."""
 
@@ -35,6 +48,7 @@ class Binding:
         self._events = events
         self._reports = reports
         self._waiting: deque[tuple[Pod, str]] = deque()
+        self._for_claims: dict[str, _Provided] = {}
         self._wake = asyncio.Event()
         self._busy = 0
         self._tasks: list[asyncio.Task[None]] = []
@@ -91,8 +105,9 @@ class Binding:
         if seen.claims:
             waiting = cluster.volumes.wanted(pod.shape, seen.claims).to_select
             if waiting:
+                self._for_claims[pod.key] = _Provided(pod, seen.uid, node)
                 await self._answers.select_node(pod.shape.namespace, waiting, node)
-                self.again(pod)
+                self._reports.unfit(pod, cluster.volumes.awaited(pod.shape.namespace, waiting, node))
                 return
         await self._answers.bind(pod.key, seen.uid, node)
         self.bound(pod.key)
@@ -100,6 +115,29 @@ class Binding:
         cluster.queue.discard(pod.key)
         note = f"Successfully assigned {pod.key} to {node}"
         self._events.say(pod.key, seen.uid, "Scheduled", note, action="Binding")
+
+    def look(self) -> None:
+        """Go on with pods that wait for their volumes, where these are there, or will not come to their node."""
+        for key, one in list(self._for_claims.items()):
+            seen = self._cluster.known.get(key)
+            if seen is None or seen.uid != one.uid or self._cluster.assumed.get(key) != one.node:
+                del self._for_claims[key]
+                continue
+            volumes, namespace = self._cluster.volumes, seen.pod.shape.namespace
+            claims = [volumes.claims.get((namespace, name)) for name in seen.claims]
+            theirs = [claim for claim in claims if claim is not None and not claim.deleting]
+            selected = all(claim.volume or claim.selected == one.node for claim in theirs)
+            if len(theirs) < len(claims) or (one.told and not selected) or not self.still_fits(one.pod):
+                del self._for_claims[key]
+                self.again(one.pod)
+                continue
+            one.told = selected
+            wanted = volumes.wanted(seen.pod.shape, seen.claims)
+            if all(claim.bound for claim in theirs) and not wanted.fault:
+                del self._for_claims[key]
+                pod = msgspec.structs.replace(one.pod, shape=wanted.shape)
+                self._cluster.snapshot.add(pod, one.node)
+                self.bind(pod, one.node)
 
     def still_fits(self, pod: Pod) -> bool:
         """Return whether the pod would be let onto its node as the cluster is now: it may have waited for long."""

@@ -187,6 +187,7 @@ class Cluster:
         if node is None:
             self._nodes.pop(name, None)
             self.snapshot.remove_node(name)
+            self._help()  # whom it was the emptiest domain of
             return
         node = msgspec.structs.replace(node, attachable=self._limits.get(name, ()))
         if self._nodes.get(name) != node:

@@ -26,6 +26,8 @@ _ZONES = (
     "failure-domain.beta.kubernetes.io/region",
 )
 UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
+_NOBODY = "kubernetes.io/no-provisioner"
+_NOT_MATCHED = "waits for a volume that nobody makes, and volumes are not matched with claims here: bind it to one"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 
 
@@ -83,6 +85,8 @@ class Volumes:
                 kind = self.classes.get(claim.storage_class)
                 if kind is None or not kind.waits or claim.volume:
                     return Wanted(shape, UNBOUND)
+                if kind.provisioner == _NOBODY:
+                    return Wanted(shape, f'persistentvolumeclaim "{name}" {_NOT_MATCHED}')
                 to_select.append(name)
                 if claim.selected:
                     terms.append((NodeTerm((), (Requirement("metadata.name", "In", (claim.selected,)),)),))
@@ -102,6 +106,14 @@ class Volumes:
             exclusive=tuple(exclusive),
         )
         return Wanted(changed, "", tuple(to_select))
+
+    def awaited(self, namespace: str, names: Iterable[str], node: str) -> str:
+        """Return for what a pod waits that has a node, and claims that wait for it."""
+        classes = [self.classes.get(self.claims[namespace, name].storage_class) for name in names]
+        makers = sorted({kind.provisioner for kind in classes if kind is not None})
+        return (
+            f"persistentvolumeclaim {', '.join(names)}: {', '.join(makers)} was told to make the volume for node {node}"
+        )
 
 
 def claim(obj: Object) -> Claim:
