@@ -252,3 +252,30 @@ class TestNodes:
                 if why.endswith("its queue waits for it"):
                     here = [one for one in found.admission.admitted if one.queue == known[key].queue]
                     assert all((one.submitted_s, one.key) < (known[key].submitted_s, key) for one in here)
+
+    @given(st.integers(0, 1 << 32), st.integers(1, 3))
+    @settings(max_examples=200, deadline=None)
+    def test_nobody_ends_for_a_job_that_finds_no_nodes_all_the_same(self, seed, count):
+        """Queue b has lent all there is, in small pieces or larger ones; a has a guarantee, and wide jobs."""
+        source = random.Random(seed)
+        sizes = [source.randint(2, 5) for _ in range(source.randint(2, 4))]
+        nodes = [Node(name=f"n{n}", allocatable=amounts({"cpu": cpu, "pods": 20})) for n, cpu in enumerate(sizes)]
+        specs = [QueueSpec(name="a", guarantee=amounts({"cpu": sum(sizes) - 1})), QueueSpec(name="b")]
+        queues = Queues(QueueTree(specs, (sum(sizes),), Dimensions(("cpu",))))
+        scheduler = Scheduler(Snapshot(nodes))
+
+        def submit(key: str, queue: str, cpu: int, priority: int = 0) -> None:
+            pod = Pod(f"{key}/0", Shape(requests=amounts({"cpu": cpu})))
+            queues.submit(Job(key=key, queue=queue, pods=(pod,), priority=priority))
+
+        for number in range(sum(sizes)):
+            submit(f"b{number}", "b", source.choice([1, 1, 2]), source.randint(0, 2))
+        turn(queues, scheduler, 0.0)
+        for number in range(count):
+            submit(f"a{number}", "a", source.randint(1, 6))
+            found = turn(queues, scheduler, float(number + 1))
+            placed = {one.key for one in found.admission.admitted}
+            assert {one.by for one in found.admission.ended} <= placed
+            assert not {one.job.key for one in found.admission.ended} & placed
+            running = {pod.key for one in queues.running.values() for pod in one.job.pods}
+            assert running == set(scheduler.snapshot.pods.slots)

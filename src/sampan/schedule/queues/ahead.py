@@ -58,6 +58,15 @@ class Ahead:
             self._done += [pod.key for pod in job.pods]
         return nodes
 
+    def fits_without(self, job: Job, others: Iterable[Job]) -> bool:
+        """Return whether a job finds nodes once others have ended."""
+        for other in others:
+            self._lift(other)
+        nodes = chosen(self._scheduler, job)
+        if nodes is not None:
+            self._done += [pod.key for pod in job.pods]
+        return nodes is not None
+
     def find(self, job: Job, since_s: float) -> tuple[float, list[str]] | None:
         """Return the first time from then on at which a job finds nodes, and those; inf: once jobs without limit end, too.
 
@@ -73,11 +82,14 @@ class Ahead:
                 return None
             since_s = self._ends[0][0]
 
+    def _lift(self, job: Job) -> None:
+        present = [pod.key for pod in job.pods if pod.key in self._snapshot.pods]
+        self._done += [self._snapshot.lift(key) for key in present]
+
     def _to(self, at_s: float) -> None:
         count = bisect_right(self._ends, at_s, key=lambda end: end[0])
         for _, job in self._ends[:count]:
-            present = [pod.key for pod in job.pods if pod.key in self._snapshot.pods]
-            self._done += [self._snapshot.lift(key) for key in present]
+            self._lift(job)
         del self._ends[:count]
 
 

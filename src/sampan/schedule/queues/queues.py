@@ -16,7 +16,7 @@ Spec: D. Lifka, "The ANL/IBM SP Scheduling System" (EASY).
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from math import inf
 
 from sampan.base.errors import AlreadyExists, InvalidArgument
@@ -30,6 +30,9 @@ from sampan.schedule.queues.tree import Node, QueueTree, entitled
 OVERDUE = "its time limit is over"
 NO_NODES = "admitted, but no nodes were found for all of its pods"
 _NO_ROOM = "no room"
+
+Finds = Callable[[Job, Sequence[Job]], bool]
+"""Returns whether a job would find nodes if others had ended."""
 
 
 class Queues:
@@ -109,10 +112,12 @@ class Queues:
         """Return whether a job is the one that its queue waits for."""
         return self._waiting[job.queue][:1] == [_turn(job)]
 
-    def admit(self, now_s: float, tried: Container[str] = ()) -> Admission:
+    def admit(self, now_s: float, tried: Container[str] = (), finds: Finds | None = None) -> Admission:
         """End what is overdue and admit what may run, with what must go for it. What is admitted counts as running.
 
-        `tried`: jobs for which no nodes were found at this time; a first one without a promise holds up its queue.
+        `tried`: jobs for which no nodes were found at this time; a first one without a promise holds up its queue. `finds` is
+        asked before jobs end for another: they do not where it would find no nodes all the same. Then the other is the last
+        that is admitted in this call.
         """
         admission = Admission([], self._overdue(now_s), {})
         calendar = self._renewed(now_s)
@@ -126,7 +131,7 @@ class Queues:
             ended = len(admission.ended)
             why = NO_NODES if job.key in tried else self._kept_out(leaf, job, amounts, calendar, beaten)
             if why == _NO_ROOM and not place:
-                why = self._reclaim(leaf, job, amounts, calendar, beaten, admission)
+                why = self._reclaim(leaf, job, amounts, calendar, beaten, admission, finds)
             if why:
                 if not place and job.key not in tried:
                     self._foresee(leaf, job, calendar)
@@ -141,6 +146,8 @@ class Queues:
             self._waiting[name].pop(place)
             self._start(leaf, job, amounts, calendar)
             admission.admitted.append(job)
+            if len(admission.ended) > ended and finds is not None:
+                return admission
             if len(admission.ended) > ended or beaten:
                 # there may be more room than was asked for, and promises may have moved out of others' way
                 calendar = self._renewed(now_s)
@@ -204,7 +211,14 @@ class Queues:
         return "" if promise is None else f"what is free is promised to job {promise.job.key}"
 
     def _reclaim(
-        self, leaf: Node, job: Job, amounts: Vector, calendar: Calendar, beaten: frozenset[str], admission: Admission
+        self,
+        leaf: Node,
+        job: Job,
+        amounts: Vector,
+        calendar: Calendar,
+        beaten: frozenset[str],
+        admission: Admission,
+        finds: Finds | None,
     ) -> str:
         """Take back what is lent; returns why that does not help, empty where there is room now."""
         others = [one for one in self.running.values() if one.started_s < calendar.now_s]
@@ -216,6 +230,9 @@ class Queues:
             self.tree.give(one.leaf, one.amounts)
         without = Calendar(self.tree, calendar.now_s, self.running.values())
         why = self._kept_out(leaf, job, amounts, without, beaten)
+        gone = [*(one.job for one in admission.ended), *(one.job for one in victims)]
+        if not why and finds is not None and not finds(job, gone):
+            why = f"{NO_NODES}, and would not be if queue {leaf.spec.name} took back what is lent"
         for one in victims:
             if why:
                 self.running[one.job.key] = one

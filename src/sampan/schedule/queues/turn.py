@@ -8,7 +8,7 @@ it waits for other nodes, and nobody waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -35,13 +35,13 @@ def turn(queues: Queues, scheduler: Scheduler, now_s: float) -> Turned:
     this = _Turn(queues, scheduler, now_s)
     found = Turned(Admission([], [], {}), {})
     while True:
-        admission = queues.admit(now_s, this.tried)
+        admission = queues.admit(now_s, this.tried, this.finds)
         found.admission.ended.extend(admission.ended)
         this.end(admission.ended)
         if not admission.admitted:
             found.admission.waiting.update(dict.fromkeys(queues.aside, NO_NODES) | admission.waiting | this.tried)
             return found
-        jobs = this.in_turn(admission.admitted)
+        jobs = this.in_turn(admission)
         while jobs:
             job = jobs.pop(0)
             nodes = this.seek(job)
@@ -73,9 +73,18 @@ class _Turn:
             if key in snapshot.pods:
                 snapshot.remove(key)
 
-    def in_turn(self, jobs: Iterable[Job]) -> list[Job]:
-        """Return jobs in the order in which they seek nodes: first those that were promised some."""
-        return sorted(jobs, key=lambda job: self._promised[job.key].at_s if job.key in self._promised else inf)
+    def finds(self, job: Job, ended: Sequence[Job]) -> bool:
+        with self._ahead() as ahead:
+            return ahead.fits_without(job, ended)
+
+    def in_turn(self, admission: Admission) -> list[Job]:
+        """Return jobs in the order in which they seek nodes: those for which others have ended, then those that were promised some."""
+        taking = {one.by for one in admission.ended}
+
+        def order(job: Job) -> tuple[bool, float]:
+            return job.key not in taking, self._promised[job.key].at_s if job.key in self._promised else inf
+
+        return sorted(admission.admitted, key=order)
 
     def seek(self, job: Job) -> list[str] | None:
         """Place a job; returns its nodes by pod, or None: it waits again."""
