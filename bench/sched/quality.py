@@ -20,7 +20,7 @@ import numpy as np
 from bench.peers import Missing
 from bench.result import Result
 from sampan.base.clock import SystemClock
-from sampan.sim import contest, gpu_policy, route
+from sampan.sim import contest, gpu_score, route
 from sampan.sim.arrivals import allocation, gpu_milli
 from sampan.sim.arrivals import replay as placing
 from sampan.sim.audit import audit, replay
@@ -44,7 +44,7 @@ def arrivals(name: str, traces: Path) -> list[Result]:
     milli, workload = gpu_milli(trace.nodes), Workload.of(Counter(trace.shapes))
     values = {}
     for policy in ("lasting", "fgd", "best-fit"):
-        profile = gpu_policy.profile(policy, trace.nodes, workload)
+        profile = gpu_score.profile(policy, trace.nodes, workload)
         orders = ([trace.shapes[row] for row in order] for order in trace.orders.values())
         taken = [allocation(placing(trace.nodes, order, profile), milli) for order in orders]
         values[policy] = float(np.mean(taken))

@@ -8,7 +8,7 @@ from sampan.base.errors import InvalidArgument
 from sampan.cmd import scheduling_policies
 from sampan.schedule.node import Node
 from sampan.schedule.profile import Profile
-from sampan.sim import gpu_policy
+from sampan.sim import gpu_policy, gpu_score
 from sampan.sim.gpu import Workload
 
 
@@ -19,7 +19,7 @@ def profile(text: str, nodes: Sequence[Node], workload: Workload) -> Profile:
         InvalidArgument: there is none, or it cannot be used.
     """
     if text in gpu_policy.POLICIES:
-        return gpu_policy.profile(text, nodes, workload)
+        return gpu_score.profile(text, nodes, workload)
     try:
         return scheduling_policies.profile(text)
     except InvalidArgument as error:

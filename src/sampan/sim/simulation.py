@@ -11,7 +11,6 @@ The same nodes, tasks and events give the same course, whatever the order in whi
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -25,11 +24,11 @@ from sampan.schedule.profile import DEFAULT, Profile
 from sampan.schedule.snapshot import Snapshot
 from sampan.sim.events import Event, Events
 from sampan.sim.observer import Observer
+from sampan.sim.rounds import Rounds
 from sampan.sim.task import Instance, Task
-from sampan.sim.waiting import Line, Turn, Waiting
+from sampan.sim.waiting import Waiting
 
 PREEMPTED, FAILED, DRAINED, GANG_BROKEN = "preempted", "its node failed", "its node is drained", "its gang is broken"
-_MOST_AT_ONCE = 4096
 
 
 class Simulation:
@@ -58,6 +57,7 @@ class Simulation:
         self._events = Events()
         self._preempts = preempts
         self._waiting = Waiting(self.scheduler, preempts=preempts)
+        self._rounds = Rounds(self._waiting, self.scheduler, self._place, preempts=preempts)
         self._gangs: dict[str, list[Instance]] = {}  # those that run, by task
         self._tasks = iter(tasks)
         self._follow()
@@ -88,7 +88,8 @@ class Simulation:
         for observer in self.observers:
             observer.passing(self.next_s)
         self._events.pass_moment()
-        self._turn()
+        self.snapshot.settle()
+        self._rounds.run()
         for observer in self.observers:
             observer.settled(self.now_s)
 
@@ -201,73 +202,7 @@ class Simulation:
             one.node, one.since_s, one.done_s, one.pace = "", self.now_s, 0.0, 1.0
             self._waiting.add(one)
 
-    # --- the scheduler's turn
-
-    def _turn(self) -> None:
-        """Ask all that wait, round by round."""
-        self.snapshot.settle()
-        while (lines := self._waiting.hopeful()) and self._ask(lines):
-            pass
-
-    def _ask(self, lines: Sequence[Line]) -> bool:
-        """Ask the pods that wait now, in order, of lines that may fit; returns whether there has to be another round."""
-        order: list[Turn] = [(-line.priority, line.waits[0].entry, line) for line in lines]
-        heapq.heapify(order)
-        evicted, newest, running = False, self._waiting.newest, len(self.running)
-        while order:
-            priority, entry, line = heapq.heappop(order)
-            before, next_entry = len(self.running), order[0][1] if order and order[0][0] == priority else newest
-            served, some = self._serve(line, next_entry)
-            if not line.waits:
-                self._waiting.close(line)
-            elif served and line.waits[0].entry < newest:
-                heapq.heappush(order, (priority, line.waits[0].entry, line))
-            elif served:
-                self._waiting.ask_again(line)
-            if some:
-                evicted = True
-                known = {turn[2].number for turn in order}
-                for other in self._waiting.more():  # there may be more room than was asked for
-                    head = -other.priority, other.waits[0].entry
-                    if other.number not in known and (priority, entry) < head and head[1] < newest:
-                        heapq.heappush(order, (*head, other))
-            elif len(self.running) > before:
-                order = self._waiting.still(order)
-        return evicted or (len(self.running) > running and self._waiting.wide)
-
-    def _serve(self, line: Line, before: int) -> tuple[bool, bool]:
-        """Ask a line's pods that came before an entry; returns whether all of them run, and whether somebody was evicted.
-
-        More and more of them are asked at once, as long as all of them fit; at an eviction others must be looked at.
-        """
-        count, waits = 1, line.waits
-        while waits and waits[0].entry < before:
-            if not self._may_fit(line):
-                line.fresh = False
-                return False, False
-            some: list[Instance] = []
-            most = line.size or count
-            while waits and len(some) < most and (line.size or waits[0].entry < before):
-                some.append(waits.popleft())
-            missing, evicted = self._place(some)
-            waits.extendleft(reversed(missing))
-            if missing:
-                line.fresh = False
-            if missing or evicted:
-                return not missing, evicted
-            count = min(4 * count, _MOST_AT_ONCE)
-        return True, False
-
-    def _may_fit(self, line: Line) -> bool:
-        """Return whether it is worth to ask a line's next pods; a cheap look, as to be refused has its cost."""
-        if not self._waiting.may_fit(line):
-            return False
-        lowest = self.snapshot.pods.lowest()
-        if self._preempts and lowest is not None and lowest < line.priority:
-            return True
-        if line.size and self._waiting.room(line) < line.size:
-            return False
-        return self.scheduler.standing(line.shape).best() >= 0
+    # --- placements
 
     def _place(self, instances: list[Instance]) -> tuple[list[Instance], bool]:
         """Let pods run, in this order; returns those that fit nowhere, and whether others were evicted."""

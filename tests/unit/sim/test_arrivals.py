@@ -16,7 +16,8 @@ from sampan.schedule.snapshot import Snapshot
 from sampan.sim.arrivals import Outcome, allocation, curve, gpu_milli, replay
 from sampan.sim.figures import figures, mean
 from sampan.sim.gpu import Asks, States, Workload
-from sampan.sim.gpu_policy import POLICIES, Fragmentation, profile
+from sampan.sim.gpu_policy import POLICIES, Fragmentation
+from sampan.sim.gpu_score import profile
 from sampan.sim.traces import machine, openb
 
 GI = 1 << 30

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sampan.sim import contest, gpu_policy
+from sampan.sim import contest, gpu_policy, gpu_score
 from sampan.sim.arrivals import allocation, gpu_milli, replay
 from sampan.sim.audit import audit
 from sampan.sim.budget import Rounds
@@ -48,7 +48,7 @@ def test_gpu_allocation_is_as_published_and_ours_is_higher():
     order = [trace.shapes[row] for row in trace.orders[42]]
     known, milli = Workload.of(Counter(trace.shapes)), gpu_milli(trace.nodes)
     found = {
-        name: allocation(replay(trace.nodes, order, gpu_policy.profile(name, trace.nodes, known)), milli)
+        name: allocation(replay(trace.nodes, order, gpu_score.profile(name, trace.nodes, known)), milli)
         for name in gpu_policy.POLICIES
     }
     assert found["best-fit"] == pytest.approx(93.13, abs=0.5)
