@@ -7,6 +7,7 @@ Spec: Kubernetes "Garbage Collection", "Owners and Dependents".
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -47,6 +48,7 @@ class GarbageCollector:
         self._informers: dict[Ref, Informer] = {}
         self._dependents: dict[str, set[Node]] = {}  # uid of an owner -> who names it
         self._loop: Loop[Node] = Loop(self.name, self._reconcile, workers=4)
+        self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def start(self) -> None:
@@ -58,16 +60,29 @@ class GarbageCollector:
         await self._loop.close()
         for informer in self._informers.values():
             await informer.close()
+        await asyncio.gather(*self._closing)
 
     def refresh(self) -> None:
-        """Follow resources that are new. Those that went away end by themselves: their objects are deleted first."""
+        """Follow resources that are new, and those that are gone no more."""
         if self._closed:
             return
-        for ref in self._resources():
+        there = list(self._resources())
+        for ref in self._informers.keys() - there:
+            self._forget(ref)
+        for ref in there:
             if ref not in self._informers:
                 informer = self._informers[ref] = Informer(self._client, ref, keep=_dependent, slim=True)
                 informer.on_change(self._listener(ref))
                 informer.start()
+
+    def _forget(self, ref: Ref) -> None:
+        """Stop following a resource. Its objects went before it; what was not told of them is said now."""
+        informer, gone = self._informers.pop(ref), self._listener(ref)
+        for obj in list(informer):
+            gone(obj, None)
+        closing = asyncio.get_running_loop().create_task(informer.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     def _listener(self, ref: Ref) -> Callable[[Object | None, Object | None], None]:
         def changed(old: Object | None, new: Object | None) -> None:

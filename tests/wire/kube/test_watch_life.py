@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -102,6 +103,27 @@ def test_a_watch_ends_with_its_definition(plane, namespace, group) -> None:
         plane.json("DELETE", f"{CRDS}/buoys.{group}")
         types = [json.loads(line)["type"] for line in iter(answer.readline, b"")]
         assert types[-1] == "DELETED"
+
+
+def test_the_garbage_collector_forgets_what_is_served_no_more(plane, namespace, group) -> None:
+    """It would ask for it every few seconds, for ever."""
+
+    def asked() -> int:
+        return plane.log.read_text().count(f"watch of {plural}")
+
+    plural = f"r{namespace}s"
+    made = crd(group)
+    made["metadata"]["name"], made["spec"]["names"] = f"{plural}.{group}", {"plural": plural, "kind": "Raft"}
+    plane.json("POST", CRDS, made)
+    plane.kubectl("wait", "--for=condition=Established", f"crd/{plural}.{group}", "--timeout=10s")
+    path = f"/apis/{group}/v1/namespaces/{namespace}/{plural}"
+    plane.json("POST", path, {"apiVersion": f"{group}/v1", "kind": "Raft", "metadata": {"name": "one"}})
+    plane.json("DELETE", f"{CRDS}/{plural}.{group}")
+    eventually(lambda: plane.call("GET", path)[0] == 404)
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        assert asked() < 4
+        time.sleep(0.1)
 
 
 def test_a_watch_ends_with_an_error_where_nothing_converts(plane, namespace, group) -> None:
