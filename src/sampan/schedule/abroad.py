@@ -8,7 +8,7 @@ pod fits there without all of them, they are taken back one by one as long as it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -47,7 +47,7 @@ def best(snapshot: Snapshot, standing: Standing, pod: Pod) -> tuple[int, Victims
     if not lower:
         return None
     choices: list[tuple[victims.Cost, int, Victims]] = []
-    for row in _rows(snapshot, standing, {one.row for one in found}):
+    for row in _rows(snapshot, standing, found):
         domains = ((topology, int(snapshot.domains(topology).slot[row])) for topology, _ in lower)
         way = {one.placed[0].key: one.placed for domain in sorted(set(domains)) for one in lower.get(domain, ())}
         if 0 < len(way) <= _MOST:
@@ -85,8 +85,13 @@ def _topologies(snapshot: Snapshot, shape: Shape, other: Shape) -> tuple[str, ..
     return tuple(sorted(found))
 
 
-def _rows(snapshot: Snapshot, standing: Standing, with_pods: set[int]) -> Iterator[int]:
-    """Yield the nodes to look at, in order: those on which no pod is in the way are alike where their domains are."""
+def _rows(snapshot: Snapshot, standing: Standing, found: Sequence[_InTheWay]) -> Iterator[int]:
+    """Yield the nodes to look at, in order. Those that pass every rule of their own are alike where their domains are.
+
+    Not so a node with a pod on it that is in the way there and nowhere else, and one that lacks something which such a pod may free.
+    """
+    alone = {one.row for one in found if any(snapshot.domains(topology).single for topology, _ in one.domains)}
+    with_pods = {one.row for one in found}
     shape = standing.ask.shape
     terms = [term.topology for term in (*shape.affinity, *shape.anti_affinity)]
     told = [said.term.topology for said in snapshot.terms.all if said.keeps_away]
@@ -96,7 +101,7 @@ def _rows(snapshot: Snapshot, standing: Standing, with_pods: set[int]) -> Iterat
     possible = standing.possible()
     alike: set[tuple[int, ...]] = set()
     for row in np.flatnonzero(possible).tolist():
-        if row in with_pods:
+        if row in alone or (row in with_pods and not passes[row]):
             yield row
         elif passes[row]:
             domains = ((topology, snapshot.domains(topology)) for topology in named)
