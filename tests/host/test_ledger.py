@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -124,6 +125,27 @@ def test_a_dead_daemon_is_compared_by_its_database(daemon, container):
     assert "MISSING  process" in as_table(ledger)
     assert daemon.launch()
     ops.remove(other)
+    daemon.assert_no_difference()
+
+
+def test_a_start_whose_end_was_not_recorded(daemon, container):
+    ops = Ops(daemon, "late-")
+    late = ops.run("sleep", "1000")
+    daemon.kill()
+    path = daemon.home / "data/engine.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        asked = ("container", late)
+        record = json.loads(
+            database.execute("SELECT value FROM record WHERE kind = ? AND key = ?", asked).fetchone()[0]
+        )
+        record["state"] |= {"phase": "starting", "pid": 0}
+        database.execute(
+            "UPDATE record SET value = ? WHERE kind = ? AND key = ?", (json.dumps(record).encode(), *asked)
+        )
+    assert differing(daemon) == {}
+    assert daemon.launch()
+    assert ops.state(late)["Running"]
+    ops.remove(late)
     daemon.assert_no_difference()
 
 

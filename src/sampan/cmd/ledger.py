@@ -61,6 +61,8 @@ def _look(roots: Roots) -> Ledger:
     records = read_records(roots)
     told = told_by_records(roots, records)
     found = found_on_host(roots)
+    processes = (row for row in found.get("process", ()) if row.partition(" ")[0] in told.starting)
+    told.allowed.setdefault("process", set()).update(processes)
     if objects is None:
         return Ledger(False, found, told.required, told.allowed)
     return Ledger(True, found | objects, told.required | objects_of(records), told.allowed)

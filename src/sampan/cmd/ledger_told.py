@@ -37,10 +37,11 @@ _ON_THE_WAY = (Phase.STARTING, Phase.RESTARTING)
 
 
 class Told(NamedTuple):
-    """What must be there, and what may be, by kind."""
+    """What must be there, and what may be, by kind. `starting`: containers whose process no record may know yet."""
 
     required: Found
     allowed: Found
+    starting: set[str]
 
 
 class Records(NamedTuple):
@@ -94,7 +95,7 @@ def told_by_records(roots: Roots, records: Records) -> Told:
     told.store()
     told.rest()
     told.control()
-    return Told(told.required, told.allowed)
+    return Told(told.required, told.allowed, told.starting)
 
 
 class _Telling:
@@ -106,6 +107,7 @@ class _Telling:
         self._names = Names(tag=roots.tag)
         self.required: Found = {}
         self.allowed: Found = {}
+        self.starting: set[str] = set()
 
     def _must(self, kind: str, *rows: str) -> None:
         self.required.setdefault(kind, set()).update(rows)
@@ -127,6 +129,7 @@ class _Telling:
             self._running(container, name, self._must)
         elif phase in _ON_THE_WAY:
             self._running(container, name, self._may)
+            self.starting.add(name)
 
     def _running(self, container: Container, name: str, row: Any) -> None:
         """Tell with `row` what a container with a process has."""
