@@ -155,6 +155,55 @@ async def test_that_a_pod_did_not_fit_is_not_told_after_it_was_bound(api):
             assert states["PodScheduled"] == "True"
 
 
+class Deaf(Client):
+    """Its watches end at what is told while it is deaf; what they missed is too old to be told when they begin again."""
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(api, User("deaf"), "deaf")
+        self.deaf = False
+        self.missed: list[Ref] = []
+
+    async def watch(self, ref: Ref, *where, **how):
+        while self.deaf:
+            await asyncio.sleep(0.01)
+        if ref in self.missed:
+            self.missed.remove(ref)
+            raise ApiError(410, "Expired", "too old resource version")
+        async for event in super().watch(ref, *where, **how):
+            if self.deaf:
+                self.missed.append(ref)
+                return
+            yield event
+
+    async def heard(self, count: int) -> bool:
+        return len(self.missed) == count
+
+
+async def test_what_was_missed_for_too_long_is_read_again(api):
+    deaf, tester, merge = Deaf(api), client(api), "application/merge-patch+json"
+    async with nodes(api, 2), scheduling(deaf):
+        for name in ("gone", "same"):
+            await tester.create(PODS, pod(name, "2"))
+        await until(lambda: _all(api))
+        deaf.deaf = True
+        for name in ("gone", "same"):
+            await tester.delete(PODS, "default", name, {"gracePeriodSeconds": 0})
+        await tester.create(PODS, pod("same", "3", schedulerName="mine"))
+        binding = {"metadata": {"name": "same", "namespace": "default"}, "target": {"kind": "Node", "name": "n-0"}}
+        await tester.create(PODS, binding, subresource="binding", name="same")
+        await tester.patch(NODES, "", "n-1", {"spec": {"unschedulable": True}}, media=merge)
+        await until(lambda: deaf.heard(2))  # pods and nodes
+        deaf.deaf = False
+        await until(lambda: deaf.heard(0))
+        await tester.create(PODS, pod("p", "4"))
+        await until(lambda: _failed(api, "p"))
+        [failed] = await events(api, "FailedScheduling")
+        assert "1 Insufficient cpu, 1 node(s) were unschedulable" in failed["note"]
+        await tester.patch(NODES, "", "n-1", {"spec": {"unschedulable": None}}, media=merge)
+        await until(lambda: _all(api))
+        assert await placed(api) == {"same": "n-0", "p": "n-1"}
+
+
 class Broken:
     """A rule with a defect: it fails on pods of the label `bad`."""
 
