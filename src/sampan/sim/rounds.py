@@ -11,8 +11,9 @@ from sampan.sim.waiting import Line, Turn, Waiting
 
 _MOST_AT_ONCE = 4096
 
-Place = Callable[[list[Instance]], tuple[list[Instance], bool]]
-"""Lets pods of one line run, in this order; returns those that fit nowhere, and whether others were evicted, which wait again."""
+Place = Callable[[list[Instance], bool], tuple[list[Instance], bool]]
+"""Lets pods of one line run, in this order; the second argument: they may evict others, which wait again. Returns those that fit
+nowhere, and whether others were evicted."""
 
 
 class Rounds:
@@ -63,33 +64,47 @@ class Rounds:
     def _serve(self, line: Line, before: int) -> tuple[bool, bool]:
         """Ask a line's pods that came before an entry; returns whether all of them run, and whether somebody was evicted.
 
-        More and more of them are asked at once, as long as all of them fit; at an eviction others must be looked at.
+        More and more of them are asked at once, as long as all of them fit. Where one evicts it is asked alone, and others must
+        be looked at before the next.
         """
         count, waits = 1, line.waits
         while waits and waits[0].entry < before:
-            if not self._may_fit(line):
-                line.fresh = False
-                return False, False
-            some: list[Instance] = []
-            most = line.size or count
-            while waits and len(some) < most and (line.size or waits[0].entry < before):
-                some.append(waits.popleft())
-            missing, evicted = self._place(some)
+            evicts = self._may_evict(line)
+            fits = self._may_fit(line, evicts=evicts)
+            if not fits and not evicts:
+                break
+            missing, evicted = self._place(_first(line, before, count if fits else 1), not fits)
             waits.extendleft(reversed(missing))
-            if missing:
-                line.fresh = False
-            if missing or evicted:
-                return not missing, evicted
+            if evicted:
+                return True, True
+            if missing and not (fits and evicts):
+                break
             count = min(4 * count, _MOST_AT_ONCE)
-        return True, False
+        else:
+            return True, False
+        line.fresh = False
+        return False, False
 
-    def _may_fit(self, line: Line) -> bool:
-        """Return whether it is worth to ask a line's next pods; a cheap look, as to be refused has its cost."""
+    def _may_evict(self, line: Line) -> bool:
+        lowest = self._scheduler.snapshot.pods.lowest()
+        hopes = self._preempts and lowest is not None and lowest < line.priority
+        return hopes and self._waiting.may_fit(line)
+
+    def _may_fit(self, line: Line, *, evicts: bool) -> bool:
+        """Return whether it is worth to ask a line's next pods to evict nobody; a cheap look, as to be refused has its cost."""
         if not self._waiting.may_fit(line):
             return False
-        lowest = self._scheduler.snapshot.pods.lowest()
-        if self._preempts and lowest is not None and lowest < line.priority:
-            return True
-        if line.size and self._waiting.room(line) < line.size:
-            return False
+        if line.size and (evicts or self._waiting.room(line) < line.size):
+            return False  # a gang that may evict is asked once for both
         return self._scheduler.standing(line.shape).best() >= 0
+
+
+def _first(line: Line, before: int, count: int) -> list[Instance]:
+    """Take the first pods off a line: a gang, or up to `count` that came before an entry."""
+    waits = line.waits
+    if line.size:
+        return [waits.popleft() for _ in range(line.size)]
+    some: list[Instance] = []
+    while waits and len(some) < count and waits[0].entry < before:
+        some.append(waits.popleft())
+    return some

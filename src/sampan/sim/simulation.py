@@ -55,7 +55,6 @@ class Simulation:
         self.observers = list(observers)
         self.running: dict[str, Instance] = {}
         self._events = Events()
-        self._preempts = preempts
         self._waiting = Waiting(self.scheduler, preempts=preempts)
         self._rounds = Rounds(self._waiting, self.scheduler, self._place, preempts=preempts)
         self._gangs: dict[str, list[Instance]] = {}  # those that run, by task
@@ -204,12 +203,12 @@ class Simulation:
 
     # --- placements
 
-    def _place(self, instances: list[Instance]) -> tuple[list[Instance], bool]:
+    def _place(self, instances: list[Instance], evicts: bool) -> tuple[list[Instance], bool]:
         """Let pods run, in this order; returns those that fit nowhere, and whether others were evicted."""
         now_s, task = self.now_s, instances[0].task
         gang = Gang(task.name, task.count) if task.together else None
         found = self.scheduler.place(
-            [Pod(one.key, one.task.shape, one.task.priority, now_s, self._preempts, gang) for one in instances]
+            [Pod(one.key, one.task.shape, one.task.priority, now_s, evicts, gang) for one in instances]
         )
         for eviction in found.evictions:
             if eviction.pod.key in self.running:  # it may have gone with its gang

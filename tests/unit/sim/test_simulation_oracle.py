@@ -119,6 +119,27 @@ def test_priorities_preemption_gangs_and_nodes_that_change(machines, wanted, cha
     same_course(machines, tasks_of(wanted, gangs=True), grown, preempts=True)
 
 
+crowded = st.lists(
+    st.tuples(
+        few([0, 0, 1]), plain_shapes, st.integers(1, 9), st.integers(1, 4), st.integers(0, 3), few([True, True, False])
+    ),
+    min_size=6,
+    max_size=14,
+)
+
+
+@given(plain_nodes, crowded, changes)
+@LONG
+def test_gangs_that_evict_each_other(machines, wanted, changed):
+    same_course(machines, tasks_of(wanted, gangs=True), [each for each in changed if each[1] != "back"], preempts=True)
+
+
+@given(plain_nodes, crowded)
+@LONG
+def test_pods_that_evict_each_other(machines, wanted):
+    same_course(machines, tasks_of(wanted, gangs=False), [], preempts=True)
+
+
 @given(any_nodes(most=4), wishes(any_shapes, 8))
 @LONG
 def test_every_rule_that_a_pod_can_have(machines, wanted):

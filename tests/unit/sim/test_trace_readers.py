@@ -104,10 +104,20 @@ def test_a_log_in_swf(tmp_path):
     first, second = trace.tasks
     assert (first.arrival_s, first.duration_s, first.count, first.together) == (0.0, 10.0, 8, True)
     assert (first.user, first.queue, second.queue) == ("user-3", "queue-2", "")
-    assert first.shape.requests == (("cpu", 1000), ("memory", 1 << 20))
+    assert first.shape.requests == (("cpu", 1000),)  # how much memory the machine has is not known
     assert (second.count, second.shape.requests) == (2, (("cpu", 1000),))
     assert trace.left_out == "2 lines of jobs that never ran, or of parts of jobs, are left out"
     assert [dict(node.allocatable)["cpu"] for node in trace.nodes] == [3000, 2000, 2000]
+    assert all("memory" not in dict(node.allocatable) for node in trace.nodes)
+
+
+def test_memory_of_a_log_in_swf_counts_where_machines_have_some(tmp_path):
+    told = read(written(tmp_path, "log.swf", SWF.replace("; MaxProcs", "; MaxMemory: 4096\n; MaxProcs")))
+    assert [dict(node.allocatable)["memory"] for node in told.nodes] == [4 << 20] * 3
+    for trace in (told, read(written(tmp_path, "log.swf", SWF), node=LARGE)):
+        first, second = trace.tasks
+        assert first.shape.requests == (("cpu", 1000), ("memory", 1 << 20))
+        assert second.shape.requests == (("cpu", 1000),)
 
 
 @pytest.mark.parametrize("line", ["1 2 3", "1 0 5 x 4 -1 -1 8 20 -1 1 3 1 1 2 -1 -1 -1"])

@@ -19,11 +19,16 @@ MANY = 1_000_000
 
 
 def node(name: str, cpu: int, memory: int, gpus: int = 0, model: str = "", pods: int = MANY) -> Node:
-    """Return a node with so many millicores, bytes, and GPUs of a model."""
-    have = {"cpu": cpu, "memory": memory, "pods": pods} | ({GPU: gpus * WHOLE} if gpus else {})
+    """Return a node with so many millicores, bytes, and GPUs of a model; of what is 0 it has none."""
+    have = {"cpu": cpu, "memory": memory, "pods": pods, GPU: gpus * WHOLE}
     labels = {MODEL: model} if model else {}
     devices = ((GPU, (WHOLE,) * gpus),) if gpus else ()
-    return Node(name=name, allocatable=amounts(have), labels=pairs(labels), devices=devices)
+    return Node(
+        name=name,
+        allocatable=amounts({name: amount for name, amount in have.items() if amount}),
+        labels=pairs(labels),
+        devices=devices,
+    )
 
 
 @cache

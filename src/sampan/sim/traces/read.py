@@ -11,7 +11,7 @@ from sampan.sim.traces.trace import Trace
 
 
 def read(path: Path, workload: str = "default", node: Node | None = None) -> Trace:
-    """Return a trace. `workload`: which list of pods, where a folder has several; `node`: how large a machine is where it has none.
+    """Return a trace. `workload`: which list of pods, where a folder has several; `node`: how large a machine is that it does not have.
 
     Raises:
         NotFound, InvalidArgument: the text says what to do.
@@ -22,7 +22,7 @@ def read(path: Path, workload: str = "default", node: Node | None = None) -> Tra
     if not path.exists():
         raise NotFound(f"{path} is not there: name a trace's file or folder")
     if name.endswith(".swf"):
-        return swf.read(path)
+        return swf.read(path, node)
     if not name.endswith(".csv"):
         raise InvalidArgument(f"{path} is none of the traces that are known: a folder of openb, a .csv or a .swf file")
     if not set(table.head(path)) >= batch2017.COLUMNS:

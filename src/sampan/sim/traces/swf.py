@@ -2,7 +2,7 @@
 
 Lines that begin with ; are comments, those at the head have a name and a value. A job is a line of 18 numbers, -1 for what is not
 known. Its processors are pods of one core each, a gang: they start together and end together. What a job asked for counts before
-what it got. Left out are jobs that never ran (no run time, no processors) and lines for parts of a job that was swapped out
+what it got. Memory counts where it is known how much a machine has. Left out are jobs that never ran (no run time, no processors) and lines for parts of a job that was swapped out
 (status 2, 3, 4), which a line for the whole precedes. Partitions, and that a job waits for another, are not kept.
 
 Spec: Feitelson et al., The Standard Workload Format, version 2.2.
@@ -28,8 +28,8 @@ PARTS = (2, 3, 4)
 _HEAD = re.compile(r";\s*([A-Za-z]+):\s*(\S+)")
 
 
-def read(path: Path) -> Trace:
-    """Return the jobs, and the machine where the head says how large it is.
+def read(path: Path, node: Node | None = None) -> Trace:
+    """Return the jobs, and the machine where the head says how large it is; `node`: what else the jobs will run on.
 
     Raises:
         NotFound, InvalidArgument
@@ -38,7 +38,8 @@ def read(path: Path) -> Trace:
     tasks: list[Task] = []
     left_out = 0
     for number, fields in _jobs(path, heads):
-        task = _task(number, fields)
+        memory = "MaxMemory" in heads or (node is not None and "memory" in dict(node.allocatable))
+        task = _task(number, fields, memory=memory)
         if task is None:
             left_out += 1
         else:
@@ -69,16 +70,16 @@ def _fields(where: str, text: str) -> list[float]:
     return fields
 
 
-def _task(number: int, fields: list[float]) -> Task | None:
+def _task(number: int, fields: list[float], *, memory: bool) -> Task | None:
     processors = int(fields[ASKED] if fields[ASKED] > 0 else fields[GOT])
     if fields[STATUS] in PARTS or fields[RUN] < 0 or processors <= 0 or fields[SUBMIT] < 0:
         return None
-    memory = fields[ASKED_MEMORY] if fields[ASKED_MEMORY] > 0 else fields[USED_MEMORY]
+    asked = fields[ASKED_MEMORY] if fields[ASKED_MEMORY] > 0 else fields[USED_MEMORY]
     return Task(
         name=f"job-{fields[JOB]:.0f}-{number}",
         arrival_s=fields[SUBMIT],
         duration_s=fields[RUN],
-        shape=machine.shape(1000, int(memory) << 10 if memory > 0 else 0),
+        shape=machine.shape(1000, int(asked) << 10 if memory and asked > 0 else 0),
         user=_name("user", fields[USER]),
         queue=_name("queue", fields[QUEUE]),
         count=processors,
@@ -97,6 +98,6 @@ def _nodes(heads: dict[str, str]) -> list[Node]:
     }
     processors = sizes.get("MaxProcs") or sizes.get("MaxNodes") or 0
     count = sizes.get("MaxNodes") or processors
-    memory = sizes["MaxMemory"] << 10 if sizes.get("MaxMemory") else 1 << 60
+    memory = sizes.get("MaxMemory", 0) << 10
     cores = [processors // count + (number < processors % count) for number in range(count)] if count else []
     return [machine.node(f"node-{number:05}", 1000 * each, memory) for number, each in enumerate(cores) if each]
