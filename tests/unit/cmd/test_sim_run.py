@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +68,31 @@ def test_json_is_the_same_each_time(plain, tmp_path, capsys):
     assert 12 < found["policies"][0]["arrived"] < 24
     assert main([*words, "--seed", "8", "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["policies"] != found["policies"]
+
+
+def test_json_is_the_same_in_each_process(openb):
+    argv = [
+        sys.executable,
+        "-m",
+        "sampan",
+        "sim",
+        "run",
+        "--trace",
+        str(openb),
+        "--nodes",
+        "2",
+        "--scale",
+        "2.5",
+        "--json",
+        "-",
+    ]
+    texts = {
+        subprocess.run(
+            [*argv, "--policy", "lasting"], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(texts) == 1
 
 
 def test_a_page_that_needs_nothing_else(plain, tmp_path):
