@@ -151,6 +151,7 @@ def test_evictions_that_are_refused_are_told_and_not_asked_for_without_end(space
         eventually(lambda: any("no room could be made on hollow-" in told for told in notes(space, "vip")))
         assert any(message in told for told in notes(space, "vip"))
         time.sleep(2.5)
+        assert "nominatedNodeName" not in space.get("vip")["status"], "no room is made for it now"
         assert attempts(space.plane) - before <= 4, "a turn at once, then after one second and two"
     finally:
         space.plane.kubectl("delete", "validatingadmissionpolicybinding", space.name)

@@ -43,23 +43,24 @@ class Answers:
         for name in claims:
             await self._client.patch(CLAIMS, namespace, name, noted, media=_MERGE)
 
-    async def unschedulable(self, key: str, uid: str, message: str) -> None:
-        """Say in a pod's status that it does not fit.
+    async def unschedulable(self, key: str, uid: str, message: str, *, withdraw: bool) -> None:
+        """Say in a pod's status that it does not fit; `withdraw`: and that no room is made for it any more.
 
         Raises:
             ApiError: 404, it is gone; 409, another one is there now.
         """
         now = rfc3339.render(self._clock.now_ns() // 10**9)
         told = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
-        await self._status(key, uid, {"conditions": [{**told, "lastProbeTime": None, "lastTransitionTime": now}]})
+        status: Object = {"conditions": [{**told, "lastProbeTime": None, "lastTransitionTime": now}]}
+        await self._status(key, uid, {**status, "nominatedNodeName": None} if withdraw else status)
 
     async def nominate(self, key: str, uid: str, node: str) -> None:
-        """Say in a pod's status for which node others make room; "": for none.
+        """Say in a pod's status for which node others make room.
 
         Raises:
             ApiError: 404, it is gone; 409, another one is there now.
         """
-        await self._status(key, uid, {"nominatedNodeName": node or None})
+        await self._status(key, uid, {"nominatedNodeName": node})
 
     async def evict(self, key: str, uid: str) -> None:
         """Delete a pod for one of higher priority, its status saying so. One that is gone is no error.

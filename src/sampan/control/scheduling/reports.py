@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sampan.base import log
 from sampan.base.clock import Clock
@@ -24,6 +25,14 @@ _WORKERS = 4
 _log = log.get("scheduler")
 
 
+class _News(NamedTuple):
+    """`lost`: the pod is not on the node it was nominated for."""
+
+    uid: str
+    message: str
+    lost: bool
+
+
 class Reports:
     def __init__(self, cluster: Cluster, core: Scheduler, answers: Answers, events: Events, clock: Clock) -> None:
         self._cluster = cluster
@@ -32,7 +41,7 @@ class Reports:
         self._events = events
         self._clock = clock
         self._told: dict[str, str] = {}  # pod -> its condition's message
-        self._waiting: OrderedDict[str, tuple[str, str]] = OrderedDict()  # uid, newest message of each pod, to be told
+        self._waiting: OrderedDict[str, _News] = OrderedDict()  # the newest of each pod, to be told
         self._telling: dict[str, asyncio.Event] = {}  # set when it is told
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -75,9 +84,10 @@ class Reports:
         if seen is None:
             return
         self._events.say(pod.key, seen.uid, "FailedScheduling", message, action="Scheduling", type_="Warning")
-        if self._told.get(pod.key) != message:
+        lost = bool(seen.nominated) and pod.key not in self._cluster.assumed and not self._held(pod)
+        if lost or self._told.get(pod.key) != message:
             self._told[pod.key] = message
-            self._waiting[pod.key] = seen.uid, message
+            self._waiting[pod.key] = _News(seen.uid, message, lost)
             self._wake.set()
 
     def park(self, pod: Pod) -> None:
@@ -96,6 +106,11 @@ class Reports:
         self._told.pop(key, None)
         self._waiting.pop(key, None)
 
+    def _held(self, pod: Pod) -> bool:
+        """Return whether a pod may evict nobody now because pods on its nominated node are about to end."""
+        seen = self._cluster.known.get(pod.key)
+        return not pod.may_preempt and seen is not None and seen.pod.may_preempt
+
     def _text(self, pod: Pod, refusal: Refusal) -> str:
         """Return a refusal's sentences; many pods of one shape that wait share them."""
         snapshot = self._cluster.snapshot
@@ -106,8 +121,7 @@ class Reports:
         if refusal.note or not refusal.nodes:
             return refusal.message()
         standing = self._core.standing(pod.shape)
-        seen = self._cluster.known.get(pod.key)
-        held = not pod.may_preempt and seen is not None and seen.pod.may_preempt
+        held = self._held(pod)
         key = standing.ask.number, refusal, held
         found = self._texts.get(key)
         if found is None:
@@ -119,12 +133,12 @@ class Reports:
             while not self._waiting:
                 self._wake.clear()
                 await self._wake.wait()
-            key, (uid, message) = self._waiting.popitem(last=False)
+            key, news = self._waiting.popitem(last=False)
             while (told := self._telling.get(key)) is not None:
                 await told.wait()
             told = self._telling[key] = asyncio.Event()
             try:
-                await self._answers.unschedulable(key, uid, message)
+                await self._answers.unschedulable(key, news.uid, news.message, withdraw=news.lost)
             except SampanError as error:
                 self._told.pop(key, None)
                 _log.info("the condition of %s was not told: %s", key, error)
