@@ -12,7 +12,7 @@ from sampan.control.scheduling import texts
 from sampan.schedule.node import Node, Taint
 from sampan.schedule.place import Scheduler
 from sampan.schedule.pod import Pod
-from sampan.schedule.shape import Shape, Toleration, amounts, pairs
+from sampan.schedule.shape import Shape, Spread, Toleration, amounts, pairs
 from sampan.schedule.snapshot import Snapshot
 
 GI = 1 << 30
@@ -92,6 +92,31 @@ def test_what_would_fit_does(there, cpu, disk):
             wish[said[4]] -= int(said[2]) * (1000 if said[4] == "cpu" and not said[3] else 1)
     assert min(wish.values()) >= 0
     assert core.standing(Shape(requests=amounts(wish))).fits(snapshot.rows[where])
+
+
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=4), st.integers(1, 2), st.integers(1, 5))
+def test_the_skew_that_is_named_lets_the_pod_in_and_one_less_does_not(there, skew, domains):
+    def wish(most: int) -> Shape:
+        spread = Spread(topology="zone", max_skew=most, selector=(), min_domains=domains)
+        return Shape(requests=amounts({"cpu": 1000}), spread=(spread,))
+
+    nodes = [node(f"n{number}", 100_000, labels=pairs({"zone": str(number)})) for number in range(len(there))]
+    nodes[0] = node("n0", 500, labels=pairs({"zone": "0"}))  # too small for the pod, and its domain may be the emptiest
+    snapshot = Snapshot(nodes)
+    for number, count in enumerate(there):
+        for twin in range(count):
+            snapshot.add(Pod(f"default/{number}-{twin}", Shape()), f"n{number}")
+    core = Scheduler(snapshot)
+    if core.place([Pod("default/p", wish(skew))]).placements:
+        return
+    said = texts.smallest_change(core.standing(wish(skew)))
+    named = re.fullmatch(r"on (n\d), allow a maxSkew of (\d+) over zone", said)
+    if named is not None:
+        row, enough = snapshot.rows[named[1]], int(named[2])
+        assert core.standing(wish(enough)).fits(row)
+        assert not core.standing(wish(enough - 1)).fits(row)
+    else:
+        assert said == "on n0, ask for 500m cpu less"
 
 
 def test_a_pod_larger_than_every_node_is_not_helped_by_preemption():

@@ -92,7 +92,6 @@ _WISHES = {
     volumes.ELSEWHERE: "claim a volume that can be reached from it",
     volumes.TOO_MANY: "attach fewer volumes to it",
     volumes.IN_USE: "end the pod that uses the claim",
-    topology_spread.SKEWED: "allow a larger maxSkew",
     topology_spread.UNLABELLED: "give the node the label that the pod's topology spread names",
 }
 
@@ -148,6 +147,8 @@ def _wishes(standing: Standing, row: int) -> Iterator[str]:
         reason = next((text for text, fails in rule.reasons(nodes) if fails[0]), "")
         if reason == taint_toleration.UNTOLERATED:
             yield f"tolerate {_taints(snapshot.nodes[row], standing)}"
+        elif reason == topology_spread.SKEWED and isinstance(rule, topology_spread.Evenly):
+            yield " and ".join(f"allow a maxSkew of {skew} over {topology}" for topology, skew in rule.skews(row))
         else:
             yield _WISHES.get(reason, f"change that {reason}")
 

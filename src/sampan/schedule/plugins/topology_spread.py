@@ -7,7 +7,7 @@ policies let in and that have all the labels the constraints name.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -47,6 +47,7 @@ class Evenly:
 
     def __init__(self, shape: Shape, spreads: Sequence[Spread], snapshot: Snapshot) -> None:
         labelled = _labelled(snapshot, spreads)
+        self._spreads = spreads
         self._parts: list[tuple[DomainSums, Mask | None, int, bool]] = []
         for spread in spreads:
             of = _included(snapshot, shape, spread, labelled)
@@ -60,13 +61,18 @@ class Evenly:
     def passes(self, nodes: Nodes) -> Mask | None:
         found: Mask | None = None
         for sums, present, room, from_zero in self._parts:
-            among = sums.values[:-1] if present is None else sums.values[present]
-            least = 0 if from_zero or not len(among) else int(among.min())
-            opens = sums.values <= least + room
+            opens = sums.values <= _least(sums, present, from_zero) + room
             opens[-1] = False
             mask = opens.take(nodes.pick(sums.domains.slot))
             found = mask if found is None else found & mask
         return found
+
+    def skews(self, row: int) -> Iterator[tuple[str, int]]:
+        """Yield the topology and the skew that a pod on a row would make, of each constraint that does not allow it."""
+        for spread, (sums, present, room, from_zero) in zip(self._spreads, self._parts, strict=True):
+            more = int(sums.values[sums.domains.slot[row]]) - _least(sums, present, from_zero) - room
+            if more > 0:
+                yield spread.topology, spread.max_skew + more
 
     def reasons(self, nodes: Nodes) -> Sequence[tuple[str, Mask]]:
         passed = self.passes(nodes)
@@ -75,6 +81,12 @@ class Evenly:
             unlabelled |= nodes.pick(sums.domains.slot) == sums.domains.size
         fails = np.zeros(len(nodes), np.bool_) if passed is None else ~passed
         return [(SKEWED, fails & ~unlabelled), (UNLABELLED, unlabelled)]
+
+
+def _least(sums: DomainSums, present: Mask | None, from_zero: bool) -> int:
+    """Return how many pods of the set the emptiest domain has."""
+    among = sums.values[:-1] if present is None else sums.values[present]
+    return 0 if from_zero or not len(among) else int(among.min())
 
 
 class Emptiest:
