@@ -21,6 +21,7 @@ from sampan.host.disk import told_when_full
 from sampan.host.mount import mounts_below, unmount
 from sampan.host.overlay import boot_id, forgive_volatile, mount_overlay, was_volatile
 from sampan.host.remove import remove_tree
+from sampan.host.spread import spread
 from sampan.image.changes import changed_paths, tree_bytes
 from sampan.image.init_layer import dress, make_init_layer
 from sampan.image.layers import SCRATCH, STAGED_INIT
@@ -41,6 +42,7 @@ class OverlaySnapshotter:
         self._containers = data_root / "containers"
         for directory in (self._layers, self._containers):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        spread(self._containers)
         self._boot_id = boot_id()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="snapshot")
