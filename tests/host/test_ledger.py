@@ -30,7 +30,9 @@ def daemon(tmp_path_factory):
 def container(daemon):
     ops = Ops(daemon)
     host = {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}, "Binds": ["named:/data"]}
-    return ops.run("sleep", "1000", host=host)
+    started = ops.run("sleep", "1000", host=host)
+    daemon.assert_no_difference()  # that it runs is answered before it is recorded
+    return started
 
 
 def differing(daemon):
