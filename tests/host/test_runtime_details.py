@@ -410,7 +410,7 @@ async def test_program_that_cannot_be_invoked_is_126(run):
 
 
 async def test_rotation_loses_no_line(runtime, start):
-    script = "i=0; while [ $i -lt 20 ]; do seq $((i*1000)) $((i*1000+999)); i=$((i+1)); done"
+    script = "i=0; while [ $i -lt 20 ]; do seq $((i*1000)) $((i*1000+999)); i=$((i+1)); sleep 0.03; done"  # rotations are looked for now and then
     of = await start("sh", "-c", script, launch={"log_max_bytes": 100_000, "log_max_files": 50})
     await runtime.wait(of.id)
     lines = await read_logs(runtime, of)
