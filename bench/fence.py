@@ -31,8 +31,8 @@ HOLDER = (
 class Fence:
     """The two namespaces, held by one sleeping process, and a folder. Close it, or use it as a context."""
 
-    def __init__(self, name: str) -> None:
-        self.root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{name}-", dir=BASE))
+    def __init__(self, name: str, base: Path = BASE) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{name}-", dir=base))
         self._lock = _locked(self.root)
         argv = ["unshare", "--net", "--mount", "--propagation", "slave", "sh", "-c", HOLDER, str(self.exec_root)]
         self._sleeper = subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
@@ -86,10 +86,10 @@ class Fence:
         self.close()
 
 
-def sweep() -> list[str]:
+def sweep(base: Path = BASE) -> list[str]:
     """End and remove the fences of earlier runs that were killed; return their names."""
     swept = []
-    for root in BASE.glob(f"{PREFIX}*"):
+    for root in base.glob(f"{PREFIX}*"):
         with contextlib.suppress(BlockingIOError, FileNotFoundError):
             lock = _locked(root)
             pid, _, ticks = (

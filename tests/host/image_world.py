@@ -22,9 +22,9 @@ class World:
         self.more = more
         self.open()
 
-    def open(self) -> None:
+    def open(self, **more: float) -> None:
         """Start anew on the same disk and records, as a restarted daemon does."""
-        self.store = ImageStore(self.root, self.records, SystemClock(), **self.more)
+        self.store = ImageStore(self.root, self.records, SystemClock(), **self.more, **more)
         self.snapshots = OverlaySnapshotter(self.root)
 
     async def load(self, data: bytes, size: int = 100_000) -> list[Progress]:

@@ -10,6 +10,7 @@ from conformance.network import default_network
 from host.network_world import World
 from sampan.host import netns
 from sampan.network.linux import LinuxNetworkDriver
+from sampan.network.upstream import RESOLV_CONF
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces")
 
@@ -19,6 +20,7 @@ def world(tmp_path):
     with World(tmp_path) as world:
         world.tag = secrets.token_hex(3)
         world.exec_root = tmp_path / "exec"
+        world.resolv_conf = RESOLV_CONF
         yield world
         netns.remove_directory(world.exec_root / "netns")  # the rest goes with the world
 
@@ -28,7 +30,7 @@ def again(world):
     made = []
 
     def make(**options):
-        options = {"pool_size": 2, **options}
+        options = {"pool_size": 2, "resolv_conf": world.resolv_conf, **options}
         made.append(LinuxNetworkDriver(world.exec_root, world.tag, "sampan0", "172.30.0.1/16", **options))
         return made[-1]
 

@@ -36,7 +36,6 @@ from host.image_archives import (
 from host.image_world import World, root_only
 from sampan.base.errors import Conflict, DataLoss, InvalidArgument, NotFound
 from sampan.host.overlay import boot_id
-from sampan.image import service
 from sampan.image.bootstrap import bootstrap
 from sampan.model.image import ImageConfig
 
@@ -417,11 +416,6 @@ async def test_layers_that_were_not_on_the_disk_when_the_machine_went_down_are_u
     assert caplog.text.count("is unpacked again: the machine went down") == 2
 
 
-@pytest.fixture
-def at_once(monkeypatch):
-    monkeypatch.setattr(service, "SETTLE_AFTER_S", 0)
-
-
 async def settled(world):
     for _ in range(1000):
         if not (world.root / "images/unsettled.json").exists():
@@ -430,17 +424,17 @@ async def settled(world):
     return False
 
 
-async def test_what_was_loaded_is_settled_after_a_while(world, at_once):
+async def test_what_was_loaded_is_settled_after_a_while(world):
+    world.open(settle_after_s=0)
     await world.load(oci_archive([BASE, TOP]))
     assert await settled(world)
 
 
-async def test_a_killed_daemon_settles_what_the_last_one_did_not(world, monkeypatch):
+async def test_a_killed_daemon_settles_what_the_last_one_did_not(world):
     await world.load(oci_archive([BASE, TOP]))
     assert (world.root / "images/unsettled.json").exists()
     await world.store.close()
-    monkeypatch.setattr(service, "SETTLE_AFTER_S", 0)
-    world.open()
+    world.open(settle_after_s=0)
     await world.store.reconcile()
     assert len(world.layers()) == 2
     assert await settled(world)

@@ -23,11 +23,6 @@ SECOND = tar(file("etc/group", b"group\n"))
 ME = Credentials(username="me", password="pw")
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(client, "_FIRST_WAIT_S", 0.005)
-
-
 @pytest.fixture
 def world(tmp_path):
     made = World(tmp_path / "data")

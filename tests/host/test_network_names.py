@@ -70,7 +70,7 @@ async def test_renamed_is_renamed_at_once(driver, pair):  # noqa: F811
     assert await resolve(second.sandbox_key, "web") == ("NOERROR", [second.endpoints[0].ipv4])
 
 
-async def test_only_containers_of_a_network_get_its_names(driver, pair, resolvers):  # noqa: F811
+async def test_only_containers_of_a_network_get_its_names(resolvers, driver, pair):  # noqa: F811
     other = await user_network(driver, pair[0], id_="2" * 64, name="other")
     stranger = await start(driver, C, plain(other))
     driver.set_names(other.id, {"own": (stranger.endpoints[0].ipv4,)})
@@ -110,11 +110,10 @@ async def test_a_restarted_daemon_answers_again(driver, again, pair):  # noqa: F
 
 
 @pytest.fixture
-def resolvers(monkeypatch, tmp_path):
-    """The host's resolv.conf, for the test."""
-    path = tmp_path / "resolv.conf"
+def resolvers(world, tmp_path):  # noqa: F811
+    """The host's resolv.conf, for drivers that are made after it."""
+    path = world.resolv_conf = tmp_path / "resolv.conf"
     path.write_text("")
-    monkeypatch.setattr("sampan.network.upstream.RESOLV_CONF", path)
     return path
 
 
@@ -178,7 +177,7 @@ async def test_without_resolvers_the_answer_is_a_quick_servfail(resolvers, pair)
     assert await resolve(pair[1].sandbox_key, "www.example", tcp=True) == ("SERVFAIL", [])
 
 
-async def test_a_container_may_have_resolvers_of_its_own(driver, resolvers, resolver, pair):  # noqa: F811
+async def test_a_container_may_have_resolvers_of_its_own(resolvers, driver, resolver, pair):  # noqa: F811
     driver.set_resolvers(A, ("127.0.0.1",))
     assert await resolve(pair[1].sandbox_key, "www.example") == ("NOERROR", ["192.0.2.7"])
     assert await resolve(pair[2].sandbox_key, "www.example") == ("SERVFAIL", [])
@@ -187,7 +186,7 @@ async def test_a_container_may_have_resolvers_of_its_own(driver, resolvers, reso
     assert await resolve(before.sandbox_key, "www.example") == ("NOERROR", ["192.0.2.7"])
 
 
-async def test_internal_networks_ask_nobody(driver, resolvers, resolver):  # noqa: F811
+async def test_internal_networks_ask_nobody(resolvers, driver, resolver):  # noqa: F811
     resolvers.write_text("nameserver 127.0.0.1\n")
     network = await user_network(driver, internal=True)
     attachment = await start(driver, A, plain(network))

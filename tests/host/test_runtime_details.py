@@ -28,7 +28,6 @@ from sampan.model.container import (
     Security,
     Ulimit,
 )
-from sampan.runtime import streams as streams_module
 from sampan.runtime.port import ExecSpec, HostMount, LaunchSpec
 
 pytestmark = needs_runtime
@@ -453,9 +452,9 @@ async def test_no_log_when_none_is_wanted(runtime, start):
     assert not os.path.exists(runtime.layout.log_directory(of.id))
 
 
-async def test_a_client_that_takes_nothing_is_cut_and_the_container_goes_on(runtime, start, monkeypatch):
-    monkeypatch.setattr(streams_module, "STALL_S", 0.3)
+async def test_a_client_that_takes_nothing_is_cut_and_the_container_goes_on(runtime, start):
     of = await start("sh", "-c", "sleep 0.2; seq 300000; exit 5")
+    runtime.entry(of.id).fanout.stall_s = 0.3
     stuck, reading = await runtime.attach(of.id), await runtime.attach(of.id)
     out = await asyncio.wait_for(collect(reading), 30)
     assert out["stdout"].count(b"\n") == 300_000

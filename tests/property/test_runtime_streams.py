@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sampan.base.errors import Exhausted
-from sampan.runtime import streams
 from sampan.runtime.streams import BUFFER_BYTES, Fanout
 
 
@@ -69,7 +68,7 @@ def test_every_client_gets_every_byte(sizes, paces):
     asyncio.run(scenario())
 
 
-async def test_a_client_that_leaves_frees_the_others(monkeypatch):
+async def test_a_client_that_leaves_frees_the_others():
     fanout = Fanout(no_resize)
     source = Source(fanout, [b"x" * BUFFER_BYTES] * 3)
     stuck, other = fanout.attach(), fanout.attach()
@@ -85,9 +84,8 @@ async def test_a_client_that_leaves_frees_the_others(monkeypatch):
     await running
 
 
-async def test_the_clock_runs_only_for_who_takes_nothing(monkeypatch):
-    monkeypatch.setattr(streams, "STALL_S", 0.05)
-    fanout = Fanout(no_resize)
+async def test_the_clock_runs_only_for_who_takes_nothing():
+    fanout = Fanout(no_resize, stall_s=0.05)
     source = Source(fanout, [b"y" * BUFFER_BYTES] * 4)
     slow, stuck = fanout.attach(), fanout.attach()
     running = asyncio.ensure_future(source.run())

@@ -54,7 +54,9 @@ class ImageStore:
         bounds: Bounds = Bounds(),
         insecure_registries: Iterable[str] = (),
         registry_mirrors: Iterable[str] = (),
+        settle_after_s: float = SETTLE_AFTER_S,
     ) -> None:
+        self._settle_after_s = settle_after_s
         data_root = Path(os.path.realpath(data_root))
         self._blobs = BlobStore(data_root / "images")
         self._unsettled = Unsettled(data_root / "images" / "unsettled.json")
@@ -275,7 +277,7 @@ class ImageStore:
             self._settling.cancel()
         if self._unsettled:
             loop = asyncio.get_running_loop()
-            self._settling = loop.call_later(SETTLE_AFTER_S, in_own_thread, self._settle)
+            self._settling = loop.call_later(self._settle_after_s, in_own_thread, self._settle)
 
     def _settle(self) -> None:
         try:

@@ -39,6 +39,7 @@ from sampan.network.reservation import Reservations, exit_endpoint
 from sampan.network.resolving import EMBEDDED_NAMESERVER, resolves_names
 from sampan.network.rules import Rules
 from sampan.network.ruleset import Forward
+from sampan.network.upstream import RESOLV_CONF, Upstream
 from sampan.store.port import RecordStore, Write
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ class LinuxNetworkDriver:
         *,
         pool_size: int = 12,
         new_id: IdSource = ids.random_id,
+        resolv_conf: Path = RESOLV_CONF,
     ) -> None:
         self._names = Names(tag=tag)
         self._directory = exec_root / "netns"
@@ -70,7 +72,7 @@ class LinuxNetworkDriver:
         self._networks: dict[str, Network] = {}
         self._attached: dict[str, Attachment] = {}
         self._slots: dict[str, Slot] = {}
-        self._dns = NameServers()
+        self._dns = NameServers(Upstream(resolv_conf))
         self._warnings: tuple[str, ...] = ()
         self._links = ThreadPoolExecutor(1, thread_name_prefix="network-links")
         self._quick = ThreadPoolExecutor(1, thread_name_prefix="network-quick")

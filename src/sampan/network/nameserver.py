@@ -118,8 +118,8 @@ _REDIRECT = """table ip {table} {{
 class NameServers:
     """The servers of all containers, on one event loop."""
 
-    def __init__(self, upstream: Upstream | None = None) -> None:
-        self._upstream = upstream or Upstream()
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
         self._zones: dict[str, Zone] = {}
         self._servers: dict[str, _Server] = {}
         self._resolvers: dict[str, tuple[str, ...]] = {}

@@ -22,8 +22,8 @@ _LENGTH = struct.Struct("!H")
 class Upstream:
     """The resolvers of a resolv.conf, read again when the file changes. A silent one is waited for less, next time."""
 
-    def __init__(self, resolv_conf: Path | None = None) -> None:
-        self._path = resolv_conf or RESOLV_CONF
+    def __init__(self, resolv_conf: Path) -> None:
+        self._path = resolv_conf
         self._stamp: tuple[int, int] | None = None
         self._servers: tuple[str, ...] = ()
         self._suspect: set[str] = set()

@@ -30,11 +30,12 @@ class Source(Protocol):
 
 
 class Fanout:
-    """All clients of one process's stdio."""
+    """All clients of one process's stdio. `stall_s`: after how long one that takes nothing is cut."""
 
-    def __init__(self, resize: Callable[[int, int], Awaitable[None]]) -> None:
+    def __init__(self, resize: Callable[[int, int], Awaitable[None]], stall_s: float = STALL_S) -> None:
         self._clients: list[Client] = []
         self._resize = resize
+        self.stall_s = stall_s
         self.close_stdin_once = False  # stdin ends when the first client that closes it does
         self.source: Source | None = None
         self.ended = False
@@ -117,7 +118,7 @@ class Client:
     def _restart_clock(self) -> None:
         if self._stall is not None:
             self._stall.cancel()
-        self._stall = asyncio.get_running_loop().call_later(STALL_S, self._cut_off) if self.full else None
+        self._stall = asyncio.get_running_loop().call_later(self._fanout.stall_s, self._cut_off) if self.full else None
 
     def _cut_off(self) -> None:
         self._cut = True
@@ -134,7 +135,7 @@ class Client:
         """Yield ("stdout"|"stderr", data) until the process has ended and all was delivered.
 
         Raises:
-            Exhausted: this client took nothing for `STALL_S` and was cut.
+            Exhausted: this client took nothing for too long and was cut.
         """
         while True:
             while self._chunks:
@@ -144,7 +145,7 @@ class Client:
                 self._fanout.taken()
                 yield stream, data
             if self._cut:
-                raise Exhausted(f"the client took no output for {STALL_S:.0f} s and was cut: attach again")
+                raise Exhausted(f"the client took no output for {self._fanout.stall_s:.0f} s and was cut: attach again")
             if self._finished:
                 return
             self._wake.clear()

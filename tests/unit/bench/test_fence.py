@@ -19,8 +19,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from bench import fence
-fence.BASE = Path(sys.argv[1])
-made = fence.Fence("killed")
+made = fence.Fence("killed", Path(sys.argv[1]))
 made.spawn(["sh", "-c", sys.argv[2]], dict(os.environ), made.root / "log")
 print(made.holder, flush=True)
 signal.pause()
@@ -35,9 +34,8 @@ def _pid(path: Path) -> int:
     return int(path.read_text())
 
 
-def test_close_ends_orphans_and_removes_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fence, "BASE", tmp_path)
-    with fence.Fence("test") as made:
+def test_close_ends_orphans_and_removes_the_folder(tmp_path: Path) -> None:
+    with fence.Fence("test", tmp_path) as made:
         shell = made.spawn(["sh", "-c", ORPHAN.format(path=tmp_path / "pid")], dict(os.environ), made.root / "log")
         orphan = _pid(tmp_path / "pid")
         assert process.namespace(orphan, "net") != process.namespace(os.getpid(), "net")
@@ -49,17 +47,16 @@ def test_close_ends_orphans_and_removes_the_folder(tmp_path: Path, monkeypatch: 
     assert not made.root.exists()
 
 
-def test_sweep_ends_what_a_killed_bench_left_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fence, "BASE", tmp_path)
+def test_sweep_ends_what_a_killed_bench_left_and_no_other(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", KILLED, str(tmp_path), ORPHAN.format(path=tmp_path / "pid")]
     root = Path(__file__).parents[3]
-    with fence.Fence("living") as living, subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=root) as killed:
+    with fence.Fence("living", tmp_path) as living, subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=root) as killed:
         assert killed.stdout is not None
         holder = int(killed.stdout.readline())
         orphan = _pid(tmp_path / "pid")
         killed.send_signal(signal.SIGKILL)
         killed.wait()
-        (name,) = fence.sweep()
+        (name,) = fence.sweep(tmp_path)
         assert "killed" in name
         assert not process.namespace(orphan, "net")
         assert not process.namespace(holder, "net")

@@ -23,7 +23,11 @@ def frame(stream: str, data: bytes) -> bytes:
 
 
 class Owner(Protocol):
-    """The HTTP protocol that had the connection; it must learn of its end."""
+    """The HTTP protocol that had the connection; it must learn of its end. `early`: what came after the request's head."""
+
+    guard: StallGuard
+    early: bytearray
+    surrendered: bool
 
     def connection_lost(self, exc: BaseException | None) -> None: ...
 
@@ -31,15 +35,15 @@ class Owner(Protocol):
 class Hijacked(asyncio.Protocol):
     """One taken connection. `read` gives b"" at the client's end of input, `write` waits while the client is slow."""
 
-    def __init__(self, transport: asyncio.Transport, owner: Owner, head: bytes, early: bytes = b"") -> None:
+    def __init__(self, transport: asyncio.Transport, owner: Owner, head: bytes) -> None:
         self._transport = transport
         self._owner = owner
-        self._input: deque[bytes] = deque([early] if early else ())
-        self._input_bytes = len(early)
+        self._input: deque[bytes] = deque([bytes(owner.early)] if owner.early else ())
+        self._input_bytes = len(owner.early)
         self._input_wake: asyncio.Future[None] | None = None
         self._eof = False
         self._writable: asyncio.Future[None] | None = None
-        self._guard = StallGuard()
+        self._guard = owner.guard
         self.lost = False
         transport.set_protocol(self)
         transport.set_write_buffer_limits(high=_OUTPUT_HIGH_BYTES, low=_OUTPUT_LOW_BYTES)
@@ -137,7 +141,6 @@ def take(request_protocol: object, transport: asyncio.BaseTransport | None, head
     """Take the connection over and send `head`."""
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the client is gone")
-    if hasattr(request_protocol, "surrendered"):
-        request_protocol.surrendered = True
-    early = bytes(getattr(request_protocol, "early", b""))
-    return Hijacked(cast("asyncio.Transport", transport), cast("Owner", request_protocol), head, early)
+    owner = cast("Owner", request_protocol)
+    owner.surrendered = True
+    return Hijacked(cast("asyncio.Transport", transport), owner, head)

@@ -23,7 +23,7 @@ from sampan.api.docker.errors import message_of, status_of
 from sampan.api.docker.hijack import Hijacked
 from sampan.api.docker.listen import check_listen, open_socket, tls_files
 from sampan.api.docker.routes import Router
-from sampan.api.docker.stall import StallGuard
+from sampan.api.docker.stall import STALL_S, StallGuard
 from sampan.base import log
 from sampan.base.clock import Clock, SystemClock
 from sampan.base.errors import Forbidden, InvalidArgument, SampanError
@@ -48,7 +48,7 @@ class Connection(RequestHandler):
 
     def __init__(self, manager: HttpServer, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(manager, loop=loop, **options)
-        self._guard = StallGuard()
+        self.guard = StallGuard(manager.stall_s)
         self._doomed: set[asyncio.Task[Any]] = set()
         self._taken = manager.taken
         self._http_left: int | None = None  # bytes of a request to upgrade that are still to come
@@ -91,7 +91,7 @@ class Connection(RequestHandler):
                 self.data_received(early)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._guard.resume()
+        self.guard.resume()
         super().connection_lost(exc)
         self.cancel_doomed()
 
@@ -104,11 +104,11 @@ class Connection(RequestHandler):
     def pause_writing(self) -> None:
         super().pause_writing()
         if self.transport is not None:
-            self._guard.pause(self.transport)
+            self.guard.pause(self.transport)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._guard.resume()
+        self.guard.resume()
 
     def handle_error(
         self,
@@ -138,8 +138,9 @@ def _length_of_request(data: bytes) -> int | None:
 class HttpServer(web.Server):
     """Makes a `Connection` of every accepted socket."""
 
-    def __init__(self, handler: Any) -> None:
+    def __init__(self, handler: Any, stall_s: float) -> None:
         self.taken: set[Hijacked] = set()
+        self.stall_s = stall_s
         super().__init__(handler)
 
     def cancel_streams(self) -> None:
@@ -265,7 +266,8 @@ class Server:
     """The API of one engine on any number of addresses: unix:///path, and tcp://host:port.
 
     `tls` names the PEM files "cacert", "cert" and "key"; TCP then takes TLS clients with a certificate only, and
-    without it is loopback only. `group` owns Unix sockets ("" is docker or sampan, where one exists).
+    without it is loopback only. `group` owns Unix sockets ("" is docker or sampan, where one exists). `stall_s`: after
+    how long a client that takes nothing is cut.
     """
 
     def __init__(
@@ -276,8 +278,10 @@ class Server:
         tls: Mapping[str, str] | None = None,
         group: str = "",
         clock: Clock | None = None,
+        stall_s: float = STALL_S,
     ) -> None:
         self._engine = engine
+        self._stall_s = stall_s
         self._listen_on = tuple(addresses)
         self._tls = tls_files(tls) if tls else None
         self._group = group
@@ -293,7 +297,7 @@ class Server:
             InvalidArgument, Conflict, Unavailable: see `listen.open_socket`.
         """
         loop = asyncio.get_running_loop()
-        self._http = HttpServer(Dispatcher(self._engine, self._clock))
+        self._http = HttpServer(Dispatcher(self._engine, self._clock), self._stall_s)
         try:
             for address in self._listen_on:
                 await self._listen(loop, self._http, address)

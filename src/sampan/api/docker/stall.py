@@ -14,7 +14,7 @@ _logger = log.get("api")
 class StallGuard:
     """Watches one transport between `pause_writing` and `resume_writing`; costs nothing otherwise."""
 
-    def __init__(self, stall_s: float = STALL_S) -> None:
+    def __init__(self, stall_s: float) -> None:
         self._stall_s = stall_s
         self._timer: asyncio.TimerHandle | None = None
 

@@ -8,6 +8,7 @@ import contextlib
 import pytest
 
 from sampan.api.docker.server import Server
+from sampan.api.docker.stall import STALL_S
 from sampan.base.errors import Conflict, NotFound
 from sampan.engine.port import ExecRecord, ExecSpec, Exit
 from sampan.model.container import Container, ContainerSpec, ContainerState, Phase, Process
@@ -111,8 +112,13 @@ def engine():
 
 
 @pytest.fixture
-async def server(engine, tmp_path):
-    server = Server(engine, [f"unix://{tmp_path}/s"])
+def stall_s():
+    return STALL_S
+
+
+@pytest.fixture
+async def server(engine, tmp_path, stall_s):
+    server = Server(engine, [f"unix://{tmp_path}/s"], stall_s=stall_s)
     await server.start()
     yield server
     await server.close()

@@ -8,7 +8,7 @@ import ssl
 import pytest
 
 from certificates import make_certificates
-from sampan.api.docker import hijack, stall
+from sampan.api.docker import hijack
 from sampan.api.docker.hijack import frame
 from sampan.api.docker.server import Server
 from sampan.engine.port import Exit
@@ -145,9 +145,9 @@ async def test_a_client_that_leaves_ends_its_wait(connect, engine):
     raise AssertionError("the wait goes on")
 
 
+@pytest.mark.parametrize("stall_s", [0.2])
 @pytest.mark.parametrize("hijacked", [True, False])
-async def test_a_client_that_takes_nothing_is_cut(connect, engine, monkeypatch, hijacked):
-    monkeypatch.setattr(stall.StallGuard.__init__, "__defaults__", (0.2,))
+async def test_a_client_that_takes_nothing_is_cut(connect, engine, hijacked):
     async with connect() as (reader, writer):
         if hijacked:
             writer.write(ATTACH + UPGRADE)
