@@ -16,7 +16,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -24,8 +24,7 @@ import msgspec
 
 from sampan.api.http.files import TlsFiles
 from sampan.api.http.tls import make_context
-from sampan.api.kube.access import Authorizer
-from sampan.api.kube.admission import Chain, Plugin
+from sampan.api.kube.admission import Chain
 from sampan.api.kube.api import EVENTS
 from sampan.api.kube.audit.log import LineFile
 from sampan.api.kube.authn import Authentication, TokenSource
@@ -37,37 +36,25 @@ from sampan.api.kube.dynamic.python_policies import PythonPolicies
 from sampan.api.kube.http.server import Server
 from sampan.api.kube.issuer import IssuerPages
 from sampan.api.kube.local import LocalClient
-from sampan.api.kube.lookup import Lookup
 from sampan.api.kube.metadata import SUFFIXES, suffix
 from sampan.api.kube.node_authz import NodeAuthorizer
 from sampan.api.kube.node_graph import NodeGraph
-from sampan.api.kube.plugins.certificates import CertificateAdmission
-from sampan.api.kube.plugins.limit_ranger import LimitRanger
-from sampan.api.kube.plugins.namespace_lifecycle import NamespaceLifecycle
 from sampan.api.kube.plugins.node_restriction import NodeRestriction
-from sampan.api.kube.plugins.pod_defaults import DefaultTolerations, RuntimeClassAdmission, TaintNewNodes
-from sampan.api.kube.plugins.pod_security import PodSecurity
-from sampan.api.kube.plugins.priority import PriorityAdmission
 from sampan.api.kube.plugins.rbac_escalation import RbacEscalation
 from sampan.api.kube.plugins.resource_quota import ResourceQuotaAdmission
-from sampan.api.kube.plugins.service_account import ServiceAccountAdmission
-from sampan.api.kube.plugins.service_addresses import ServiceAddresses
-from sampan.api.kube.plugins.storage import ClaimResize, DefaultClasses, StorageInUse
 from sampan.api.kube.quotas import Quotas
 from sampan.api.kube.records import Records
 from sampan.api.kube.request import User
 from sampan.api.kube.reviews import Reviews
 from sampan.api.kube.secret_tokens import SecretTokens
-from sampan.api.kube.served import Registry
 from sampan.api.kube.server import ApiServer, Randomness, build, registry
 from sampan.api.kube.tokens import AccountTokens
-from sampan.api.kube.view import View
 from sampan.api.kube.webhook import Caller, ServiceLookup
 from sampan.base import log
 from sampan.base.clock import Clock, SystemClock
-from sampan.base.errors import Conflict, InvalidArgument, SampanError, Unavailable
+from sampan.base.errors import Conflict, InvalidArgument, SampanError
 from sampan.base.ids import random_uid
-from sampan.cmd import access_files, bootstrap_objects, dynamic, pki
+from sampan.cmd import access_files, bootstrap_objects, dynamic, pki, plugins
 from sampan.cmd.advertised import advertised
 from sampan.cmd.controllers import Controllers
 from sampan.cmd.listening import bind
@@ -75,14 +62,13 @@ from sampan.cmd.process_figures import process_figures
 from sampan.cmd.scheduler_figures import scheduler_figures
 from sampan.cmd.sealing import reseal
 from sampan.cmd.stores import open_stores
+from sampan.cmd.views import Views, resource
 from sampan.control.controller import Controller
 from sampan.control.scheduling.figures import Figures
 from sampan.kube import rfc3339
-from sampan.kube.resource import Resource
 from sampan.store.kv.cipher import Sealed
 from sampan.store.kv.port import Store
 
-SERVICE_CIDR = "10.96.0.0/12"
 ENCRYPTED = ("/core/secrets/",)
 _LEASES = "/coordination.k8s.io/leases/"
 
@@ -145,10 +131,7 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
         _log.info("%d values were sealed with the newest key", count)
     records = Records(main, {EVENTS: events, _LEASES: leases})
     served = registry()
-    views = {plural: View(records, _resource(served, group, plural)) for plural, group in _VIEWED.items()}
-
-    def lookup(plural: str) -> Lookup:
-        return Lookup(views[plural], records, _resource(served, _VIEWED[plural], plural))
+    views = Views(records, served)
 
     def now() -> str:
         return rfc3339.render(clock.now_ns() // 10**9)
@@ -156,33 +139,24 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     roles = Rbac(views["roles"], views["clusterroles"], views["rolebindings"], views["clusterrolebindings"])
     quotas = Quotas(views["resourcequotas"], records, served)
     graph = NodeGraph(records)
-    for view in views.values():
-        await view.start()  # now that somebody listens
+    randomness = Randomness(random_uid, lambda: suffix(secrets.randbelow(SUFFIXES)))
+    slices = resource(served, "discovery.k8s.io", "endpointslices")
+    caller = Caller(ServiceLookup(views["services"], records, slices, secrets.randbelow))
+    customs = CustomResources(views["customresourcedefinitions"], served, now, caller, randomness.uid)
+    await views.start()  # now that all listen
     await graph.start()
     authorizer, nodes = AnyOf([NodeAuthorizer(graph), roles]), NodeRestriction(graph)
-    randomness = Randomness(random_uid, lambda: suffix(secrets.randbelow(SUFFIXES)))
-    definitions = View(records, _resource(served, "apiextensions.k8s.io", "customresourcedefinitions"))
-    slices = _resource(served, "discovery.k8s.io", "endpointslices")
-    caller = Caller(ServiceLookup(views["services"], records, slices, secrets.randbelow))
-    customs = CustomResources(
-        definitions,
-        served,
-        now,
-        caller,
-        randomness.uid,
-    )
-    await definitions.start()
     tokens = AccountTokens(keys.accounts_key.read_bytes(), records, served, clock, randomness.uid)
     kept = SecretTokens(tokens)
     sources: list[TokenSource] = [tokens, kept, BootstrapTokens(records)]
     sources += access_files.token_sources(settings.directory, clock)
     authentication = Authentication(sources, authorizer, clock, tokens.audiences)
-    matcher = Matcher(served, lookup("namespaces"))
+    matcher = Matcher(served, views.lookup("namespaces"))
     policies = PythonPolicies([settings.directory / "policies", *settings.policies], matcher, clock)
     await policies.start()
     chain = Chain(
         [
-            *_plugins(views, lookup, authorizer, now),
+            *plugins.own(views, authorizer, now),
             *dynamic.plugins(views, records, served, authorizer, caller, randomness.uid, matcher, policies),
             ResourceQuotaAdmission(quotas),
             nodes,
@@ -218,51 +192,11 @@ async def compose(settings: ControlSettings, keys: pki.Pki, clock: Clock) -> Con
     return ControlPlane(
         server,
         (main, events, leases),
-        (*views.values(), quotas, graph, definitions, policies, caller),
+        (views, quotas, graph, policies, caller),
         controllers,
         customs,
         audit,
     )
-
-
-_VIEWED = {
-    "namespaces": "",
-    "services": "",
-    "serviceaccounts": "",
-    "limitranges": "",
-    "resourcequotas": "",
-    "priorityclasses": "scheduling.k8s.io",
-    "storageclasses": "storage.k8s.io",
-    "ingressclasses": "networking.k8s.io",
-    "runtimeclasses": "node.k8s.io",
-    "roles": "rbac.authorization.k8s.io",
-    "clusterroles": "rbac.authorization.k8s.io",
-    "rolebindings": "rbac.authorization.k8s.io",
-    "clusterrolebindings": "rbac.authorization.k8s.io",
-    **dynamic.VIEWED,
-}
-"""Plural -> group of what is looked at on every request."""
-
-
-def _plugins(
-    views: Mapping[str, View], lookup: Callable[[str], Lookup], authorizer: Authorizer, now: Callable[[], str]
-) -> list[Plugin]:
-    """Return the server's own admission plugins in their order; quotas count later, what all others let through."""
-    return [
-        NamespaceLifecycle(lookup("namespaces")),
-        LimitRanger(views["limitranges"]),
-        ServiceAccountAdmission(lookup("serviceaccounts")),
-        TaintNewNodes(),
-        PodSecurity(lookup("namespaces")),
-        PriorityAdmission(views["priorityclasses"], lookup("priorityclasses")),
-        DefaultTolerations(),
-        DefaultClasses(views["storageclasses"], views["ingressclasses"]),
-        StorageInUse(),
-        ClaimResize(views["storageclasses"]),
-        RuntimeClassAdmission(lookup("runtimeclasses")),
-        CertificateAdmission(authorizer, now),
-        ServiceAddresses(views["services"], SERVICE_CIDR, secrets.randbelow),
-    ]
 
 
 def _place(settings: ControlSettings, keys: pki.Pki) -> bootstrap_objects.Place:
@@ -271,19 +205,12 @@ def _place(settings: ControlSettings, keys: pki.Pki) -> bootstrap_objects.Place:
     reachable = address or "127.0.0.1"
     return bootstrap_objects.Place(
         service_address=pki.SERVICE_ADDRESS,
-        service_cidr=SERVICE_CIDR,
+        service_cidr=plugins.SERVICE_CIDR,
         address=address,
         port=int(port),
         url=f"https://{f'[{reachable}]' if ':' in reachable else reachable}:{port}",
         ca=keys.ca.read_text(),
     )
-
-
-def _resource(served: Registry, group: str, plural: str) -> Resource:
-    found = served.find(group, "v1", plural)
-    if found is None:
-        raise Unavailable(f"{plural} is not in the catalog")
-    return found.resource
 
 
 # --- the process ------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from sampan.api.kube.access import Authorizer
 from sampan.api.kube.admission import Plugin
@@ -14,25 +14,12 @@ from sampan.api.kube.dynamic.validating_policies import ValidatingPolicies
 from sampan.api.kube.dynamic.webhooks import Hooks, MutatingWebhooks, ValidatingWebhooks
 from sampan.api.kube.records import Records
 from sampan.api.kube.served import Registry
-from sampan.api.kube.view import View
 from sampan.api.kube.webhook import Caller
-
-VIEWED = dict.fromkeys(
-    (
-        "mutatingwebhookconfigurations",
-        "validatingwebhookconfigurations",
-        "mutatingadmissionpolicies",
-        "mutatingadmissionpolicybindings",
-        "validatingadmissionpolicies",
-        "validatingadmissionpolicybindings",
-    ),
-    "admissionregistration.k8s.io",
-)
-"""Plural -> group of what is looked at on every write."""
+from sampan.cmd.views import Views
 
 
 def plugins(
-    views: Mapping[str, View],
+    views: Views,
     records: Records,
     served: Registry,
     authorizer: Authorizer,
