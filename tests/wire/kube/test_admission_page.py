@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from kube import ROOT, control_plane
-from sampan.cmd import control, dynamic
+from sampan.cmd import dynamic, plugins
 
 PAGE = (ROOT / "docs/admission.md").read_text()
 EXAMPLE = ROOT / "docs/examples/policy.py"
@@ -24,7 +24,7 @@ def test_the_table_is_the_order_of_the_plugins():
         listed = inspect.getsource(function).partition("return [")[2]
         return [getattr(module, word).name for word in re.findall(r"^        (\w+)\(", listed, re.MULTILINE)]
 
-    own, others = names(control, control._plugins), names(dynamic, dynamic.plugins)
+    own, others = names(plugins, plugins.own), names(dynamic, dynamic.plugins)
     others.insert(2, "PythonPolicies")
     told = re.findall(r"^\| \**(\w+)\** \|", PAGE.partition("| --- | --- |")[2], re.MULTILINE)
     assert told == [*own, *others, "ResourceQuota", "NodeRestriction", "RBACEscalation"]
