@@ -162,4 +162,9 @@ class Meter(Observer):
         self._values[4::3] = self._fragmentation.of(self.resources)
 
     def _close_span(self, now_s: float) -> None:
-        self.spans.all[-1].portions = self._fairness.portions(now_s)
+        """Fragments are those of when the span began: what was taken since is none any more."""
+        span = self.spans.all[-1]
+        span.portions = self._fairness.portions(now_s)
+        for at in range(2, len(span.sums), 3):
+            used, capacity, fragmented = span.sums[at : at + 3]
+            span.sums[at + 2] = min(fragmented, max(capacity - used, 0.0))

@@ -221,3 +221,19 @@ def test_fragments_are_what_a_shape_cannot_use():
     machines: list[Node] = [machine.node(name, 4000, GI) for name in "ab"]
     found = replay("p", DEFAULT, machines, tasks)
     assert found.series.fragmented["cpu"][10] == pytest.approx(100 * 2 / 8)
+
+
+def test_fragments_are_no_more_than_what_is_free():
+    """As a span begins 1.5 cores are of no use to half of what came; a tenth of it later they are taken."""
+    tasks = [
+        Task(name="x", arrival_s=0.0, duration_s=9.0, shape=machine.shape(1500, 0)),
+        Task(name="y", arrival_s=0.0, duration_s=9.0, shape=machine.shape(2000, 0)),
+        Task(name="z", arrival_s=1.1, duration_s=9.0, shape=machine.shape(1500, 0)),
+    ]
+    simulation = Simulation([machine.node("n", 3000, GI)], tasks)
+    meter = Meter(simulation, 0.0, 1.0)
+    simulation.run()
+    meter.close()
+    series = summary("", simulation, meter).series
+    assert series.used["cpu"][1] == pytest.approx(95)
+    assert series.fragmented["cpu"][1] == pytest.approx(5)
