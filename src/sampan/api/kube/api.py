@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from sampan.api.kube import answers, paths
 from sampan.api.kube.access import Attempt, Authenticator, Authorizer, Decision, denied
@@ -41,6 +41,8 @@ QUICK_BYTES = 16 * 1024
 """What is made into YAML at once takes 5 ms."""
 
 _log = log.get("kube")
+
+R = TypeVar("R", bound=Response | None)
 
 Page = Callable[[Request], Awaitable[Response | None]]
 """Answers a path that names no resource; None where it has no such path."""
@@ -112,19 +114,7 @@ class Api:
 
     async def judge(self, request: Request) -> Response | None:
         """Return the refusal of a request of which only the head has come, None where its body is worth reading."""
-        began, target = self._clock.monotonic_s(), _target(request.path)
-        attempt, decision = _attempt(request, target), None
-        try:
-            attempt = attempt._replace(user=await self._authenticator.authenticate(request))
-            decision = self._authorizer.authorize(attempt)
-            _require(attempt, decision)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            response = refusal(error)
-            self._tell(Served(request, attempt, response, self._clock.monotonic_s() - began, decision))
-            return response
-        return None
+        return await self._observed(request, self._authenticator.authenticate, _nothing_yet)
 
     async def handle_as(self, user: User, request: Request) -> Response:
         """Answer a request of this process itself, such as a controller's, as `user`; otherwise as `handle`."""
@@ -138,11 +128,17 @@ class Api:
         kind = "readOnly" if request.method in ("GET", "HEAD") else "mutating"
         self.running[kind] += 1
         try:
-            return await self._observed(request, identify)
+            return await self._observed(request, identify, self._answer)
         finally:
             self.running[kind] -= 1
 
-    async def _observed(self, request: Request, identify: Callable[[Request], Awaitable[User]]) -> Response:
+    async def _observed(
+        self,
+        request: Request,
+        identify: Callable[[Request], Awaitable[User]],
+        answer: Callable[[Request, Target | None, Attempt], Awaitable[R]],
+    ) -> Response | R:
+        """Return what `answer` makes of a request that is allowed, or its refusal; observers are told of either."""
         began = self._clock.monotonic_s()
         target = _target(request.path)
         attempt = _attempt(request, target)
@@ -152,17 +148,15 @@ class Api:
             attempt = attempt._replace(user=request.user)
             decision = self._authorizer.authorize(attempt)
             _require(attempt, decision)
-            response = await self._answer(request, target, attempt)
+            response: Response | R = await answer(request, target, attempt)
         except asyncio.CancelledError:
             raise
         except Exception as error:
             response = refusal(error)
-        self._tell(Served(request, attempt, response, self._clock.monotonic_s() - began, decision))
+        if response is not None:
+            for observer in self._observers:
+                observer(Served(request, attempt, response, self._clock.monotonic_s() - began, decision))
         return response
-
-    def _tell(self, served: Served) -> None:
-        for observer in self._observers:
-            observer(served)
 
     async def _answer(self, request: Request, target: Target | None, attempt: Attempt) -> Response:
         if target is None:
@@ -200,6 +194,10 @@ class Api:
             if (response := await page(request)) is not None:
                 return response
         raise _no_such_path()
+
+
+async def _nothing_yet(request: Request, target: Target | None, attempt: Attempt) -> None:
+    """Answer a request of which only the head has come."""
 
 
 def _require_route(target: Target, resource: Resource, verb: str) -> None:

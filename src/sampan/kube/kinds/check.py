@@ -187,10 +187,11 @@ def label_selector(path: str, value: Any) -> Iterator[FieldError]:
     """Spec: meta/v1 LabelSelector."""
     yield from labels(f"{path}.matchLabels", at(value, "matchLabels"))
     for index, expression in enumerate(items(value, "matchExpressions")):
-        yield from _expression(f"{path}.matchExpressions[{index}]", expression)
+        yield from expression_of_labels(f"{path}.matchExpressions[{index}]", expression)
 
 
-def _expression(path: str, expression: Object) -> Iterator[FieldError]:
+def expression_of_labels(path: str, expression: Object, *, numbers: bool = False) -> Iterator[FieldError]:
+    """Check a requirement on labels; `numbers`: labels may be compared as numbers, as those of nodes are."""
     operator, values = text(expression, "operator"), words(expression, "values")
     if operator in ("In", "NotIn"):
         if not values:
@@ -198,6 +199,9 @@ def _expression(path: str, expression: Object) -> Iterator[FieldError]:
     elif operator in ("Exists", "DoesNotExist"):
         if values:
             yield forbidden(f"{path}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
+    elif numbers and operator in ("Gt", "Lt"):
+        if len(values) != 1:
+            yield required(f"{path}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'")
     else:
         yield invalid(f"{path}.operator", operator, "not a valid selector operator")
     yield from name(f"{path}.key", text(expression, "key"), names.qualified_name)

@@ -69,27 +69,9 @@ def node_selector(selector: Any, path: str) -> Iterator[FieldError]:
 
 def _node_term(term: Object, path: str) -> Iterator[FieldError]:
     for index, requirement in enumerate(items(term, "matchExpressions")):
-        yield from _by_label(requirement, f"{path}.matchExpressions[{index}]")
+        yield from check.expression_of_labels(f"{path}.matchExpressions[{index}]", requirement, numbers=True)
     for index, requirement in enumerate(items(term, "matchFields")):
         yield from _by_field(requirement, f"{path}.matchFields[{index}]")
-
-
-def _by_label(requirement: Object, path: str) -> Iterator[FieldError]:
-    operator, values = text(requirement, "operator"), words(requirement, "values")
-    if operator in ("In", "NotIn"):
-        if not values:
-            yield required(f"{path}.values", "must be specified when `operator` is 'In' or 'NotIn'")
-    elif operator in ("Exists", "DoesNotExist"):
-        if values:
-            yield forbidden(f"{path}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
-    elif operator in ("Gt", "Lt"):
-        if len(values) != 1:
-            yield required(f"{path}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'")
-    else:
-        yield invalid(f"{path}.operator", operator, "not a valid selector operator")
-    yield from check.name(f"{path}.key", text(requirement, "key"), names.qualified_name)
-    for index, value in enumerate(values):
-        yield from check.name(f"{path}.values[{index}]", value, names.label_value)
 
 
 def _by_field(requirement: Object, path: str) -> Iterator[FieldError]:

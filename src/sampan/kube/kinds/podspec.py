@@ -212,26 +212,20 @@ def _ephemeral(container: Spec, path: str, names_: set[str]) -> Iterator[FieldEr
 
 
 def _gates(spec: Spec, path: str) -> Iterator[FieldError]:
-    seen: set[str] = set()
-    for index, gate in enumerate(items(spec, "schedulingGates")):
-        where, name = f"{path}.schedulingGates[{index}]", text(gate, "name")
-        yield from check.name(where, name, names.qualified_name)
-        if name in seen:
-            yield duplicate(where, name)
-        seen.add(name)
+    gates = [text(gate, "name") for gate in items(spec, "schedulingGates")]
+    for index, name in enumerate(gates):
+        yield from check.name(f"{path}.schedulingGates[{index}]", name, names.qualified_name)
+    yield from check.unique(f"{path}.schedulingGates", gates)
     for index, gate in enumerate(items(spec, "readinessGates")):
         where = f"{path}.readinessGates[{index}].conditionType"
         yield from check.name(where, text(gate, "conditionType"), names.qualified_name)
 
 
 def _claims(claims: list[Spec], path: str) -> Iterator[FieldError]:
-    seen: set[str] = set()
+    yield from check.unique(path, [text(claim, "name") for claim in claims], "name")
     for index, claim in enumerate(claims):
-        where, name = f"{path}[{index}]", text(claim, "name")
-        yield from check.required_name(f"{where}.name", name, names.dns_label)
-        if name in seen:
-            yield duplicate(f"{where}.name", name)
-        seen.add(name)
+        where = f"{path}[{index}]"
+        yield from check.required_name(f"{where}.name", text(claim, "name"), names.dns_label)
         given = [key for key in ("resourceClaimName", "resourceClaimTemplateName") if claim.get(key) is not None]
         if len(given) > 1:
             why = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"

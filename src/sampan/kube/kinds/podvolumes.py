@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sampan.kube import quantity
-from sampan.kube.fielderror import FieldError, duplicate, forbidden, invalid, not_found, required
+from sampan.kube.fielderror import FieldError, forbidden, invalid, not_found, required
 from sampan.kube.kinds import check, names, podenv
 from sampan.kube.object import Object, at
 from sampan.kube.reading import flag, items, text
@@ -31,13 +31,10 @@ _PROJECTED = ("clusterTrustBundle", "configMap", "downwardAPI", "podCertificate"
 
 def volumes(found: list[Object], path: str) -> Iterator[FieldError]:
     """Return the faults of a pod's volumes."""
-    seen: set[str] = set()
+    yield from check.unique(path, [text(volume, "name") for volume in found], "name")
     for index, volume in enumerate(found):
-        where, name = f"{path}[{index}]", text(volume, "name")
-        yield from check.required_name(f"{where}.name", name, names.dns_label)
-        if name in seen:
-            yield duplicate(f"{where}.name", name)
-        seen.add(name)
+        where = f"{path}[{index}]"
+        yield from check.required_name(f"{where}.name", text(volume, "name"), names.dns_label)
         sources = [key for key in volume if key != "name" and volume[key] is not None]
         for source in sources[1:]:
             yield forbidden(f"{where}.{source}", "may not specify more than 1 volume type")
@@ -148,15 +145,10 @@ def _projection(part: Object, path: str) -> Iterator[FieldError]:
 def mounts(container: Object, path: str, volumes: set[str]) -> Iterator[FieldError]:
     """Return the faults of what a container at `path` mounts of a pod's `volumes`."""
     privileged = flag(container, "securityContext", "privileged")
-    seen: set[str] = set()
+    yield from _uses(items(container, "volumeMounts"), f"{path}.volumeMounts", "mountPath", volumes)
+    yield from _uses(items(container, "volumeDevices"), f"{path}.volumeDevices", "devicePath", volumes)
     for index, mount in enumerate(items(container, "volumeMounts")):
-        where, target = f"{path}.volumeMounts[{index}]", text(mount, "mountPath")
-        yield from _names(mount, where, volumes)
-        if not target:
-            yield required(f"{where}.mountPath")
-        elif target in seen:
-            yield invalid(f"{where}.mountPath", target, "must be unique")
-        seen.add(target)
+        where = f"{path}.volumeMounts[{index}]"
         for key in ("subPath", "subPathExpr"):
             if sub := text(mount, key):
                 if sub.startswith("/"):
@@ -171,22 +163,22 @@ def mounts(container: Object, path: str, volumes: set[str]) -> Iterator[FieldErr
         if propagation == "Bidirectional" and not privileged:
             why = "Bidirectional mount propagation is available only to privileged containers"
             yield forbidden(f"{where}.mountPropagation", why)
-    devices: set[str] = set()
-    for index, device in enumerate(items(container, "volumeDevices")):
-        where, target = f"{path}.volumeDevices[{index}]", text(device, "devicePath")
-        yield from _names(device, where, volumes)
-        if not target:
-            yield required(f"{where}.devicePath")
-        elif target in devices:
-            yield invalid(f"{where}.devicePath", target, "must be unique")
-        devices.add(target)
 
 
-def _names(use: Object, path: str, volumes: set[str]) -> Iterator[FieldError]:
-    if not text(use, "name"):
-        yield required(f"{path}.name")
-    elif text(use, "name") not in volumes:
-        yield not_found(f"{path}.name", text(use, "name"))
+def _uses(uses: list[Object], path: str, target: str, volumes: set[str]) -> Iterator[FieldError]:
+    """Check which volumes are used, and that each has a place of its own: the field `target`."""
+    seen: set[str] = set()
+    for index, use in enumerate(uses):
+        where, name, place = f"{path}[{index}]", text(use, "name"), text(use, target)
+        if not name:
+            yield required(f"{where}.name")
+        elif name not in volumes:
+            yield not_found(f"{where}.name", name)
+        if not place:
+            yield required(f"{where}.{target}")
+        elif place in seen:
+            yield invalid(f"{where}.{target}", place, "must be unique")
+        seen.add(place)
 
 
 def names_of(spec: Object) -> set[str]:

@@ -49,8 +49,9 @@ def _parameters(parameters: Any) -> Iterator[FieldError]:
 
 
 def _topology(path: str, term: Object) -> Iterator[FieldError]:
-    seen: set[str] = set()
-    for index, expression in enumerate(items(term, "matchLabelExpressions")):
+    expressions = items(term, "matchLabelExpressions")
+    yield from check.unique(f"{path}.matchLabelExpressions", [text(one, "key") for one in expressions], "key")
+    for index, expression in enumerate(expressions):
         where, key, values = (
             f"{path}.matchLabelExpressions[{index}]",
             text(expression, "key"),
@@ -60,9 +61,6 @@ def _topology(path: str, term: Object) -> Iterator[FieldError]:
             yield required(f"{where}.values")
         yield from check.unique(f"{where}.values", values)
         yield from check.name(f"{where}.key", key, names.qualified_name)
-        if key in seen:
-            yield duplicate(f"{where}.key", key)
-        seen.add(key)
 
 
 _FROZEN = ("parameters", "provisioner", "reclaimPolicy")
