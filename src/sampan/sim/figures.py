@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from sampan.sim.arrivals import Outcome
-from sampan.sim.gpu import States, Workload
-from sampan.sim.gpu_policy import Fragmentation
-from sampan.sim.traces.machine import GPU, MODEL
+from sampan.sim.gpu import States, Workload, models_of
+from sampan.sim.gpu_policy import GpuFragmentation
+from sampan.sim.traces.machine import GPU
 
 
 class Figures(NamedTuple):
@@ -27,7 +27,7 @@ def figures(workload: Workload, outcome: Outcome) -> Figures:
     """Return the figures of a run."""
     placed = sum(node is not None for node in outcome.nodes)
     snapshot = outcome.snapshot
-    models = sorted({dict(node.labels).get(MODEL, "") for node in snapshot.nodes})
+    models = models_of(snapshot.nodes)
     states = States.of(snapshot, np.arange(len(snapshot.nodes)), models)
     columns = snapshot.resources
 
@@ -42,7 +42,9 @@ def figures(workload: Workload, outcome: Outcome) -> Figures:
         cpu=used("cpu"),
         memory=used("memory"),
         fragmented=float(
-            100 * Fragmentation(workload, models).amount(states).sum() / columns.allocatable[columns.numbers[GPU]].sum()
+            100
+            * GpuFragmentation(workload, models).amount(states).sum()
+            / columns.allocatable[columns.numbers[GPU]].sum()
         ),
     )
 

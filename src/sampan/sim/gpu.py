@@ -6,7 +6,7 @@ the core gives devices (schedule/devices.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,10 +14,20 @@ import numpy as np
 
 from sampan.schedule.arrays import Floats, Ints, Mask, Rows
 from sampan.schedule.devices import WHOLE
+from sampan.schedule.node import Node
 from sampan.schedule.resources import CPU
 from sampan.schedule.shape import Shape
 from sampan.schedule.snapshot import Snapshot
 from sampan.sim.traces.machine import GPU, MODEL
+
+
+def models_of(nodes: Iterable[Node]) -> list[str]:
+    """Return the models of GPUs that there are, in order; "" where nodes do not say."""
+    return sorted({_model(node) for node in nodes})
+
+
+def _model(node: Node) -> str:
+    return dict(node.labels).get(MODEL, "")
 
 
 class Workload(NamedTuple):
@@ -69,7 +79,7 @@ class States:
     @classmethod
     def of(cls, snapshot: Snapshot, rows: Rows, models: Sequence[str]) -> States:
         """Return the states of rows now; models by their places."""
-        labels = [dict(snapshot.nodes[row].labels).get(MODEL, "") for row in rows.tolist()]
+        labels = [_model(snapshot.nodes[row]) for row in rows.tolist()]
         column = snapshot.devices.free.get(GPU)
         gpus = np.zeros((len(rows), 1), np.int64) if column is None else np.maximum(column.take(rows, axis=1).T, 0)
         model = np.array([models.index(label) for label in labels], np.intp)

@@ -39,7 +39,7 @@ def _left(states: States) -> Floats:
     return left
 
 
-class Fragmentation:
+class GpuFragmentation:
     """How much of a node's free GPUs a workload cannot use.
 
     For each shape all free GPUs of a node that it doesn't fit on are fragments, else those GPUs with too little for it. A
@@ -78,7 +78,7 @@ class FragmentationDescent:
     """Where fragmentation rises least, in whole steps of a sigmoid from 0 to 100; so do the authors of the idea (2023)."""
 
     def __init__(self, workload: Workload, models: Sequence[str]) -> None:
-        self._fragmentation = Fragmentation(workload, models)
+        self._fragmentation = GpuFragmentation(workload, models)
 
     def score(self, before: States, after: States, asks: Asks) -> Floats:
         fall = self._fragmentation.amount(before) - self._fragmentation.amount(after)
@@ -115,7 +115,7 @@ class Lasting:
     """
 
     def __init__(self, workload: Workload, models: Sequence[str]) -> None:
-        self._fragmentation = Fragmentation(workload, models)
+        self._fragmentation = GpuFragmentation(workload, models)
         self._stranding = Stranding(workload, models)
 
     def score(self, before: States, after: States, asks: Asks) -> Floats:

@@ -15,14 +15,13 @@ from sampan.schedule.profile import FILTERS, Profile
 from sampan.schedule.shape import Shape
 from sampan.schedule.snapshot import Snapshot
 from sampan.schedule.view import Nodes
-from sampan.sim.gpu import Asks, States, Workload
+from sampan.sim.gpu import Asks, States, Workload, models_of
 from sampan.sim.gpu_policy import POLICIES, Policy
-from sampan.sim.traces.machine import MODEL
 
 
 def profile(name: str, nodes: Iterable[Node], workload: Workload) -> Profile:
     """Return the core's profile of a policy of POLICIES, for pods of a workload's shapes on such nodes."""
-    models = sorted({dict(node.labels).get(MODEL, "") for node in nodes})
+    models = models_of(nodes)
     return Profile(FILTERS, ((GpuScore(name, POLICIES[name](workload, models), workload.shapes, models), 1),))
 
 

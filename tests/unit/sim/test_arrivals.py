@@ -16,7 +16,7 @@ from sampan.schedule.snapshot import Snapshot
 from sampan.sim.arrivals import Outcome, allocation, curve, gpu_milli, replay
 from sampan.sim.figures import figures, mean
 from sampan.sim.gpu import Asks, States, Workload
-from sampan.sim.gpu_policy import POLICIES, Fragmentation
+from sampan.sim.gpu_policy import POLICIES, GpuFragmentation
 from sampan.sim.gpu_score import profile
 from sampan.sim.traces import machine, openb
 
@@ -148,7 +148,7 @@ def test_fragmentation_by_hand():
         machine.shape(9000, 1, 1, 500),
         machine.shape(1, 1, 1, 1, ("B",)),
     ]
-    amount = Fragmentation(Workload.of(Counter(shapes)), ["A"]).amount
+    amount = GpuFragmentation(Workload.of(Counter(shapes)), ["A"]).amount
     gpus = np.array([[0] * 7 + [600]])
     assert amount(States(np.array([0]), np.array([8000]), gpus)).tolist() == [450.0]
 
