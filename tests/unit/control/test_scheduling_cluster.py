@@ -35,6 +35,12 @@ def test_a_volume_that_is_told_after_its_pods_is_counted():
     assert attached(cluster) == 0
     cluster.volume("v", Volume((), Attachment("d", "v")))
     assert attached(cluster) == 1
+    cluster.claim("n", "other", CLAIM)
+    cluster.claim("n", "other", None)
+    cluster.volume("v", Volume((), Attachment("d", "w")))
+    assert attached(cluster) == 1
+    cluster.claim("n", "c", None)
+    assert not cluster._claims_of
 
 
 def test_a_recount_is_what_was_told_and_assumed():

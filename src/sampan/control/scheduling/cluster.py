@@ -45,6 +45,7 @@ class Cluster:
         self._limits: dict[str, Amounts] = {}
         self._budgets: dict[tuple[str, str], Budget] = {}
         self._claimants: dict[tuple[str, str], set[str]] = {}  # claim -> pods
+        self._claims_of: dict[str, set[tuple[str, str]]] = {}  # volume -> the claims that name it
 
     # --- pods
 
@@ -213,10 +214,15 @@ class Cluster:
         self.snapshot.budgets = tuple(self._budgets.values())
 
     def claim(self, namespace: str, name: str, claim: Claim | None) -> None:
-        if claim is None:
-            self.volumes.claims.pop((namespace, name), None)
-        else:
+        before = self.volumes.claims.pop((namespace, name), None)
+        if before is not None:
+            named = self._claims_of[before.volume]
+            named.discard((namespace, name))
+            if not named:
+                del self._claims_of[before.volume]
+        if claim is not None:
             self.volumes.claims[namespace, name] = claim
+            self._claims_of.setdefault(claim.volume, set()).add((namespace, name))
         self._again(namespace, name)
 
     def volume(self, name: str, volume: Volume | None) -> None:
@@ -224,9 +230,8 @@ class Cluster:
             self.volumes.volumes.pop(name, None)
             return
         self.volumes.volumes[name] = volume
-        for claimed in self._claimants:
-            claim = self.volumes.claims.get(claimed)
-            if claim is not None and claim.volume == name:
+        for claimed in self._claims_of.get(name, ()):
+            if claimed in self._claimants:
                 self._again(*claimed)
 
     def storage_class(self, name: str, storage_class: StorageClass | None) -> None:
