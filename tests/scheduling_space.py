@@ -9,7 +9,14 @@ from collections.abc import Iterator
 
 from kube import ROOT, ControlPlane, eventually
 
+HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 _numbers = itertools.count(1)
+
+
+def spread(topology: str, of: str, **more: str) -> dict:
+    """Return a hard constraint that pods with the label `set` of this value are spread evenly."""
+    pods = {"matchLabels": {"set": of}}
+    return {"maxSkew": 1, "topologyKey": topology, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": pods, **more}
 
 
 @contextlib.contextmanager

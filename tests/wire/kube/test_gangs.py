@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from hollow import hollow_nodes
-from kube import ROOT, ControlPlane, control_plane, eventually
+from hollow import hollow_nodes, scheduled
+from kube import ROOT, ControlPlane, eventually
 
 GROUPS = "/apis/scheduling.k8s.io/v1beta1/namespaces/default/podgroups"
 PODS = "/api/v1/namespaces/default/pods"
@@ -17,11 +17,7 @@ PODS = "/api/v1/namespaces/default/pods"
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory) -> Iterator[ControlPlane]:
-    with (
-        control_plane(tmp_path_factory.mktemp("gangs"), scheduler=True) as made,
-        hollow_nodes(made, 2, "--capacity", "cpu=4,memory=8Gi,pods=20"),
-    ):
-        eventually(lambda: made.call("GET", "/api/v1/namespaces/default/serviceaccounts/default")[0] == 200)
+    with scheduled(tmp_path_factory.mktemp("gangs"), 2) as made:
         yield made
 
 
@@ -74,7 +70,7 @@ def test_all_are_bound_or_none_and_what_is_lacking_is_said(plane):
     assert said.returncode == 1
     assert said.stdout.startswith("gang default/g: 2 of at least 3 pods fit")
     assert "Gang" in plane.kubectl("get", "podgroup", "g")
-    with hollow_nodes(plane, 1, "--prefix", "more", "--capacity", "cpu=4,memory=8Gi,pods=20"):
+    with hollow_nodes(plane, 1, "--prefix", "more"):
         plane.kubectl("wait", "--for=condition=Ready", "pod/g0", "pod/g1", "pod/g2", "--timeout=15s")
         assert len({node(plane, f"g{number}") for number in range(3)}) == 3
         plane.kubectl("delete", "pods", "--all", "--timeout=20s")

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from hollow import hollow_nodes
-from kube import control_plane, eventually
+from hollow import scheduled
+from scheduling_space import ZONE
 
-ZONE = "topology.kubernetes.io/zone"
 PODS = "/api/v1/namespaces/default/pods"
 
 
 def test_the_victim_is_on_another_node(tmp_path):
-    with control_plane(tmp_path, scheduler=True) as plane, hollow_nodes(plane, 2, "--zones", "1"):
-        eventually(lambda: plane.call("GET", "/api/v1/namespaces/default/serviceaccounts/default")[0] == 200)
-        high = {"metadata": {"name": "high"}, "value": 1000}
-        plane.json("POST", "/apis/scheduling.k8s.io/v1/priorityclasses", high)
+    with scheduled(tmp_path, 2, "--zones", "1", high=1000) as plane:
         container = {"name": "c", "image": "i"}
         low = {"containers": [container], "nodeName": "hollow-1", "terminationGracePeriodSeconds": 0}
         plane.json("POST", PODS, {"metadata": {"name": "low", "labels": {"app": "x"}}, "spec": low})

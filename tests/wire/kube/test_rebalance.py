@@ -9,19 +9,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from hollow import hollow_nodes
-from kube import ROOT, ControlPlane, control_plane, eventually
+from hollow import scheduled
+from kube import ROOT, ControlPlane, eventually
 
 NODES = [f"hollow-{number}" for number in range(3)]
 
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory) -> Iterator[ControlPlane]:
-    with (
-        control_plane(tmp_path_factory.mktemp("rebalance"), scheduler=True) as made,
-        hollow_nodes(made, 3, "--capacity", "cpu=4,memory=8Gi,pods=20"),
-    ):
-        eventually(lambda: made.call("GET", "/api/v1/namespaces/default/serviceaccounts/default")[0] == 200)
+    with scheduled(tmp_path_factory.mktemp("rebalance"), 3) as made:
         yield made
 
 

@@ -8,25 +8,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from hollow import hollow_nodes
-from kube import ControlPlane, control_plane, eventually
-from scheduling_space import Space, condition, explained, sampan, space_of
+from hollow import hollow_nodes, scheduled
+from kube import ControlPlane, eventually
+from scheduling_space import ZONE, Space, condition, explained, sampan, space_of, spread
 
 NODES = 3
-ZONE = "topology.kubernetes.io/zone"
 HELPLESS, NOBODY = "Preemption is not helpful for scheduling", "No preemption victims found for incoming pod"
 
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory) -> Iterator[ControlPlane]:
-    with (
-        control_plane(tmp_path_factory.mktemp("sched"), scheduler=True) as made,
-        hollow_nodes(made, NODES, "--zones", "3", "--capacity", "cpu=4,memory=8Gi,pods=20", "--label", "pool=a"),
-    ):
-        for name, value in (("low", -10), ("high", 1000)):
-            made.json(
-                "POST", "/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": name}, "value": value}
-            )
+    flags = ("--zones", "3", "--label", "pool=a")
+    with scheduled(tmp_path_factory.mktemp("sched"), NODES, *flags, low=-10, high=1000) as made:
         never = {"metadata": {"name": "never"}, "value": 1000, "preemptionPolicy": "Never"}
         made.json("POST", "/apis/scheduling.k8s.io/v1/priorityclasses", never)
         yield made
@@ -220,14 +213,8 @@ def test_an_affinity_waits_for_who_comes_later(space):
 
 
 def test_topology_spread(space):
-    spread = {
-        "maxSkew": 1,
-        "topologyKey": ZONE,
-        "whenUnsatisfiable": "DoNotSchedule",
-        "labelSelector": {"matchLabels": {"set": "t"}},
-    }
     for number in range(6):
-        space.pod(f"t{number}", labels={"set": "t"}, topologySpreadConstraints=[spread])
+        space.pod(f"t{number}", labels={"set": "t"}, topologySpreadConstraints=[spread(ZONE, "t")])
     space.ready(*[f"t{number}" for number in range(6)])
     assert sorted(space.node(f"t{number}") for number in range(6)) == sorted(2 * [f"hollow-{n}" for n in range(NODES)])
 
@@ -343,18 +330,16 @@ def test_a_claim_that_is_not_bound_is_waited_for(space):
 
 
 def test_a_killed_control_process_goes_on(tmp_path_factory):
-    with control_plane(tmp_path_factory.mktemp("crash"), scheduler=True) as plane:
-        eventually(lambda: plane.call("GET", "/api/v1/namespaces/default/serviceaccounts/default")[0] == 200)
-        with hollow_nodes(plane, 2, "--capacity", "cpu=4"):
-            space = Space(plane, "default")
-            for number in range(40):
-                space.pod(f"p{number}")
-            plane.restart()  # in the midst of it
-            space.pod("big", "5")
-            plane.kubectl("wait", "--for=condition=Ready", "pod", "--timeout=20s", *[f"p{n}" for n in range(40)])
-            nodes = [space.node(f"p{number}") for number in range(40)]
-            assert set(nodes) == {"hollow-0", "hollow-1"}
-            assert "2 Insufficient cpu" in space.refusal("big")
+    with scheduled(tmp_path_factory.mktemp("crash"), 2) as plane:
+        space = Space(plane, "default")
+        for number in range(40):
+            space.pod(f"p{number}")
+        plane.restart()  # in the midst of it
+        space.pod("big", "5")
+        plane.kubectl("wait", "--for=condition=Ready", "pod", "--timeout=20s", *[f"p{n}" for n in range(40)])
+        nodes = [space.node(f"p{number}") for number in range(40)]
+        assert set(nodes) == {"hollow-0", "hollow-1"}
+        assert "2 Insufficient cpu" in space.refusal("big")
 
 
 def test_hollow_nodes_leave_nothing(plane):

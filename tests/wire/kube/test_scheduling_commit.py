@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from hollow import hollow_nodes
-from kube import ControlPlane, control_plane, eventually
-from scheduling_space import Space, space_of
+from hollow import scheduled
+from kube import ControlPlane, eventually
+from scheduling_space import HOST, Space, space_of, spread
 
-HOST = "kubernetes.io/hostname"
 LOWS = ["low0", "low1"]
 RELEASE = 'patch pod {} --type=merge -p {{"metadata":{{"finalizers":null}}}}'
 HOLD = 'patch pod {} --type=merge -p {{"metadata":{{"finalizers":["example.com/look"]}}}}'
@@ -19,14 +18,7 @@ HOLD = 'patch pod {} --type=merge -p {{"metadata":{{"finalizers":["example.com/l
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory) -> Iterator[ControlPlane]:
-    with (
-        control_plane(tmp_path_factory.mktemp("commit"), scheduler=True) as made,
-        hollow_nodes(made, 2, "--capacity", "cpu=4,memory=8Gi,pods=20"),
-    ):
-        for name, value in (("low", -10), ("high", 1000)):
-            made.json(
-                "POST", "/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": name}, "value": value}
-            )
+    with scheduled(tmp_path_factory.mktemp("commit"), 2, low=-10, high=1000) as made:
         yield made
 
 
@@ -114,17 +106,12 @@ def test_a_pod_that_waits_for_its_volume_holds_its_place(space):
 
 
 def test_a_domain_that_goes_lets_pods_in(space):
-    spread = {
-        "maxSkew": 1,
-        "topologyKey": HOST,
-        "whenUnsatisfiable": "DoNotSchedule",
-        "labelSelector": {"matchLabels": {"set": "g"}},
-    }
+    even = spread(HOST, "g")
     taint = {"key": "gone", "effect": "NoSchedule"}
     empty = {"metadata": {"name": "empty", "labels": {HOST: "empty"}}, "spec": {"taints": [taint]}}
     space.plane.json("POST", "/api/v1/nodes", empty)
     for number in range(3):
-        space.pod(f"g{number}", labels={"set": "g"}, topologySpreadConstraints=[spread])
+        space.pod(f"g{number}", labels={"set": "g"}, topologySpreadConstraints=[even])
     assert "2 node(s) didn't match pod topology spread constraints" in space.refusal("g2")
     space.plane.kubectl("delete", "node", "empty")
     space.ready("g2")
@@ -170,25 +157,20 @@ def attempts(plane: ControlPlane) -> int:
 
 
 def test_room_that_is_being_made_is_kept_by_the_next_scheduler(tmp_path_factory):
-    with control_plane(tmp_path_factory.mktemp("kept"), scheduler=True) as plane:
-        for name, value in (("low", -10), ("high", 1000)):
-            plane.json(
-                "POST", "/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": name}, "value": value}
-            )
-        with hollow_nodes(plane, 2, "--capacity", "cpu=4,memory=8Gi,pods=20"), space_of(plane) as space:
-            node = waits_for_victims(space)
-            plane.restart()
-            space.pod("early", "3", priorityClassName="low")
-            assert "2 Insufficient cpu" in space.refusal("early")
-            for turn, seconds in enumerate((1.2, 2.2, 0.3)):  # what waits backs off, each time for longer
-                plane.kubectl("label", "nodes", "hollow-0", f"turn=t{turn}", "--overwrite")
-                time.sleep(seconds)
-            for name in LOWS:
-                space.k(RELEASE.format(name))
-            space.pod("late", "3", priorityClassName="low")
-            space.ready("vip")
-            assert space.node("vip") == node
-            assert not space.node("late")
-            assert not space.node("early")
-            assert len([name for name in LOWS if plane.call("GET", f"{space.path}/{name}")[0] == 200]) == 1
-            assert sum(len(space.events(name, "Preempted")) for name in LOWS) == 1, "nobody is evicted a second time"
+    with scheduled(tmp_path_factory.mktemp("kept"), 2, low=-10, high=1000) as plane, space_of(plane) as space:
+        node = waits_for_victims(space)
+        plane.restart()
+        space.pod("early", "3", priorityClassName="low")
+        assert "2 Insufficient cpu" in space.refusal("early")
+        for turn, seconds in enumerate((1.2, 2.2, 0.3)):  # what waits backs off, each time for longer
+            plane.kubectl("label", "nodes", "hollow-0", f"turn=t{turn}", "--overwrite")
+            time.sleep(seconds)
+        for name in LOWS:
+            space.k(RELEASE.format(name))
+        space.pod("late", "3", priorityClassName="low")
+        space.ready("vip")
+        assert space.node("vip") == node
+        assert not space.node("late")
+        assert not space.node("early")
+        assert len([name for name in LOWS if plane.call("GET", f"{space.path}/{name}")[0] == 200]) == 1
+        assert sum(len(space.events(name, "Preempted")) for name in LOWS) == 1, "nobody is evicted a second time"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hollow import hollow_nodes
+from hollow import SMALL, hollow_nodes
 from kube import ControlPlane, control_plane, eventually
 
 KVM = "devices.kubevirt.io/kvm"
@@ -27,13 +27,12 @@ CLASSES = {
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory) -> Iterator[ControlPlane]:
     """Four nodes of 4 CPU: a plain one, one with crun, a tainted one with a sandbox, and one with room for two machines."""
-    capacity = "cpu=4,memory=8Gi,pods=20"
     with (
         control_plane(tmp_path_factory.mktemp("forms"), scheduler=True) as made,
-        hollow_nodes(made, 1, "--prefix", "plain", "--capacity", capacity),
-        hollow_nodes(made, 1, "--prefix", "crun", "--capacity", capacity, "--label", "crun=yes"),
-        hollow_nodes(made, 1, "--prefix", "sandbox", "--capacity", capacity, "--label", "sandbox=yes"),
-        hollow_nodes(made, 1, "--prefix", "vm", "--capacity", f"{capacity},{KVM}=2"),
+        hollow_nodes(made, 1, "--prefix", "plain"),
+        hollow_nodes(made, 1, "--prefix", "crun", "--label", "crun=yes"),
+        hollow_nodes(made, 1, "--prefix", "sandbox", "--label", "sandbox=yes"),
+        hollow_nodes(made, 1, "--prefix", "vm", capacity=f"{SMALL},{KVM}=2"),
     ):
         made.kubectl("taint", "nodes", "sandbox-0", "sandbox=yes:NoSchedule")
         for name, about in CLASSES.items():

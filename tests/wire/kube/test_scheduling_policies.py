@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hollow import hollow_nodes
+from hollow import hollow_nodes, scheduled
 from kube import ROOT, ControlPlane, control_plane, eventually, free_port
 
 PODS = "/api/v1/namespaces/default/pods"
@@ -37,12 +37,7 @@ def policy(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory, policy) -> Iterator[ControlPlane]:
-    home = tmp_path_factory.mktemp("policies")
-    with (
-        control_plane(home, scheduler=True, scheduler_policy=f"{policy}:Full") as made,
-        hollow_nodes(made, 3, "--capacity", "cpu=4,memory=8Gi,pods=20"),
-    ):
-        eventually(lambda: made.call("GET", "/api/v1/namespaces/default/serviceaccounts/default")[0] == 200)
+    with scheduled(tmp_path_factory.mktemp("policies"), 3, policy=f"{policy}:Full") as made:
         yield made
 
 
@@ -143,7 +138,7 @@ def test_without_a_usable_policy_the_api_is_there_and_pods_are_told(tmp_path_fac
 def test_a_scheduler_of_its_own(tmp_path_factory, policy):
     with (
         control_plane(tmp_path_factory.mktemp("own")) as plane,
-        hollow_nodes(plane, 2, "--capacity", "cpu=4,memory=8Gi,pods=20"),
+        hollow_nodes(plane, 2),
     ):
         eventually(lambda: plane.call("GET", "/api/v1/namespaces/default/serviceaccounts/default")[0] == 200)
         port = free_port()

@@ -6,20 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from hollow import hollow_nodes
-from kube import ControlPlane, control_plane
-from scheduling_space import Space, explained, space_of
+from hollow import scheduled
+from kube import ControlPlane
+from scheduling_space import HOST, ZONE, Space, explained, space_of, spread
 
-HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 ON_0 = {HOST: "hollow-0"}
 
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory) -> Iterator[ControlPlane]:
-    with (
-        control_plane(tmp_path_factory.mktemp("shapes"), scheduler=True) as made,
-        hollow_nodes(made, 3, "--zones", "3", "--capacity", "cpu=4,memory=8Gi,pods=20"),
-    ):
+    with scheduled(tmp_path_factory.mktemp("shapes"), 3, "--zones", "3") as made:
         yield made
 
 
@@ -41,24 +37,18 @@ def test_a_sidecar_holds_its_host_port(space):
 
 
 def test_spread_does_not_count_what_is_being_deleted(space):
-    spread = {
-        "maxSkew": 1,
-        "topologyKey": ZONE,
-        "whenUnsatisfiable": "DoNotSchedule",
-        "labelSelector": {"matchLabels": {"set": "e"}},
-        "nodeAffinityPolicy": "Ignore",
-    }
+    even = spread(ZONE, "e", nodeAffinityPolicy="Ignore")
     for number in range(3):
         where = {HOST: f"hollow-{number}"}
-        space.pod(f"e{number}", labels={"set": "e"}, topologySpreadConstraints=[spread], nodeSelector=where)
+        space.pod(f"e{number}", labels={"set": "e"}, topologySpreadConstraints=[even], nodeSelector=where)
     space.ready("e0", "e1", "e2")
     for name in ("e1", "e2"):
         space.k(f'patch pod {name} --type=merge -p {{"metadata":{{"finalizers":["example.com/look"]}}}}')
         space.k(f"delete pod {name} --wait=false")
     try:
-        space.pod("more", labels={"set": "e"}, topologySpreadConstraints=[spread], nodeSelector=ON_0)
+        space.pod("more", labels={"set": "e"}, topologySpreadConstraints=[even], nodeSelector=ON_0)
         assert "1 node(s) didn't match pod topology spread constraints" in space.refusal("more")
-        space.pod("there", labels={"set": "e"}, topologySpreadConstraints=[spread], nodeSelector={HOST: "hollow-1"})
+        space.pod("there", labels={"set": "e"}, topologySpreadConstraints=[even], nodeSelector={HOST: "hollow-1"})
         space.ready("there")
     finally:
         for name in ("e1", "e2"):
@@ -103,17 +93,11 @@ def test_every_tenant_has_a_zone_of_its_own(space):
 
 
 def test_spread_that_honours_taints_leaves_cordoned_nodes_out(space):
-    spread = {
-        "maxSkew": 1,
-        "topologyKey": ZONE,
-        "whenUnsatisfiable": "DoNotSchedule",
-        "labelSelector": {"matchLabels": {"set": "c"}},
-        "nodeTaintsPolicy": "Honor",
-    }
+    even = spread(ZONE, "c", nodeTaintsPolicy="Honor")
     space.plane.kubectl("cordon", "hollow-2")
     try:
         for number in range(4):
-            space.pod(f"c{number}", labels={"set": "c"}, topologySpreadConstraints=[spread])
+            space.pod(f"c{number}", labels={"set": "c"}, topologySpreadConstraints=[even])
         space.ready(*[f"c{number}" for number in range(4)])
         assert sorted(space.node(f"c{number}") for number in range(4)) == [
             "hollow-0",
