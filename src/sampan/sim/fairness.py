@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from sampan.schedule.shape import Shape
 from sampan.sim.span import Portions
 
+_GRAIN = 2.0**-40
+"""Shares are multiples of it: what is added and taken away again adds up to nothing, exactly."""
+
 
 class Fairness:
     """Follows what owners get and want. Times are those of the simulation."""
@@ -26,7 +29,7 @@ class Fairness:
         found = self._shares.get(shape)
         if found is None:
             parts = (amount / self._capacity[name] for name, amount in shape.requests if self._capacity.get(name))
-            found = self._shares[shape] = max(parts, default=0.0)
+            found = self._shares[shape] = round(max(parts, default=0.0) / _GRAIN) * _GRAIN
         return found
 
     def change(self, owner: str, now_s: float, running: float, waiting: float) -> None:
@@ -43,13 +46,10 @@ class Fairness:
         found = {}
         for name, owner in self._owners.items():
             owner.pass_until(now_s)
-            if owner.wanted > _NOTHING:
+            if owner.wanted:
                 found[name] = owner.got, owner.wanted
             owner.got = owner.wanted = 0.0
         return found
-
-
-_NOTHING = 1e-12
 
 
 class _Owner:

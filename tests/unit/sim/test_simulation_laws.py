@@ -114,7 +114,7 @@ def test_every_pod_is_somewhere_and_nothing_is_over_capacity(machines, wanted, p
     assert all(
         used + lost <= 100.000001 for used, lost in zip(found.used.values(), found.fragmented.values(), strict=True)
     )
-    assert found.fairness is None or 0.5 <= found.fairness.jain <= 1.000001
+    assert found.fairness is None or 0.499999 <= found.fairness.jain <= 1.000001
     assert preempts or not found.evictions
     for series in (found.series.running, found.series.waiting, *found.series.used.values()):
         assert len(series) == len(found.series.begin_s)
@@ -175,6 +175,14 @@ def test_fairness_by_hand():
     assert jain({"a": (3.0, 3.0), "b": (0.0, 5.0)}) == 0.5
     assert jain({"a": (0.0, 3.0)}) == 1.0
     assert owners.portions(12.0) == {"a": (1.0, 1.0), "b": (1.0, 1.0)}
+
+
+def test_an_owner_whose_pods_have_all_ended_wants_nothing():
+    owners = Fairness({"cpu": 3000})
+    share = owners.share(machine.shape(300, 0))
+    for change in (share, 2 * share, -share, -2 * share):
+        owners.change("a", 0.0, change, 0.0)
+    assert owners.portions(9.0) == {}
 
 
 def test_figures_by_hand():
