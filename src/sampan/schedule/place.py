@@ -52,7 +52,7 @@ class Scheduler:
         self.snapshot = snapshot
         self._profile = profile
         self._standings: OrderedDict[Shape, Standing] = OrderedDict()
-        self._preemption = Preemption(snapshot)
+        self._preemption = Preemption(snapshot, self.standing)
         self._lifted: list[Lifted] = []  # what a gang evicted, until it is known whether it runs
 
     def place(self, pods: Sequence[Pod]) -> Outcome:

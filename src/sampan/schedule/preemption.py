@@ -1,8 +1,10 @@
 """Preemption: on which node to evict pods of lower priority so that a pod fits.
 
-Of the nodes, the first in this order is taken: fewest violated budgets, lowest highest priority of a victim, least sum of
-priorities, fewest victims, newest start of the victims of highest priority, smallest name. Where none can be had by evicting its own
-pods, victims on other nodes are looked for (abroad.py); kube-scheduler does not.
+Of the nodes, the first in this order is taken: fewest violated budgets, lowest highest priority of a victim, no cascade, least
+sum of priorities, fewest victims, newest start of the victims of highest priority, smallest name. Where none can be had by evicting
+its own pods, victims on other nodes are looked for (abroad.py). kube-scheduler knows neither this nor cascades.
+
+A cascade is when those who come in the victims' stead, all like them, would evict others in turn.
 
 Spec: kube-scheduler DefaultPreemption (pickOneNodeForPreemption); every node is looked at, none is sampled.
 """
@@ -10,18 +12,21 @@ Spec: kube-scheduler DefaultPreemption (pickOneNodeForPreemption); every node is
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from sampan.schedule import abroad, victims
-from sampan.schedule.plugin import Reach
+from sampan.schedule.plugin import PluginFailed, Reach
 from sampan.schedule.pod import Budget, Pod
+from sampan.schedule.shape import Shape
 from sampan.schedule.snapshot import Snapshot
 from sampan.schedule.standing import Standing
 
 _KEPT = 64
+_MOST_EQUALS = 16
+"""So many nodes are tried for one without a cascade."""
 
 
 class Eviction(NamedTuple):
@@ -40,10 +45,14 @@ class Plan(NamedTuple):
 
 
 class Preemption:
-    """Remembers, for each ask and priority, what each node would cost, and redoes touched nodes only."""
+    """Remembers, for each ask and priority, what each node would cost, and redoes touched nodes only.
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    `standing`: how a shape stands with the nodes of the snapshot.
+    """
+
+    def __init__(self, snapshot: Snapshot, standing: Callable[[Shape], Standing]) -> None:
         self._snapshot = snapshot
+        self._standing = standing
         self._known: dict[tuple[int, int], NodeCosts] = {}
 
     def plan(self, standing: Standing, pod: Pod) -> Plan | None:
@@ -51,21 +60,66 @@ class Preemption:
 
         The snapshot is as it was when it returns.
         """
-        lowest = self._snapshot.pods.lowest()
-        if not pod.may_preempt or lowest is None or lowest >= pod.priority:
+        if not self._may_evict(pod):
             return None
-        key = (standing.ask.number, pod.priority)
-        costs = self._known.get(key)
-        if costs is None or costs.standing is not standing:
-            if len(self._known) >= _KEPT:
-                del self._known[next(iter(self._known))]
-            costs = self._known[key] = NodeCosts(self._snapshot, standing, pod.priority)
-        row = costs.best()
-        if row is None:
+        costs = self._costs(standing, pod)
+        rows = costs.equals(1)
+        if not rows:
             found = abroad.best(self._snapshot, standing, pod)
             return None if found is None else Plan(found[0], found[1].pods)
-        here = victims.on_row(self._snapshot, standing, row, pod.priority)
-        return None if here is None else Plan(row, here.pods)
+        first = self._on(standing, pod, rows[0])
+        if not self._cascades(standing, pod, first):
+            return first
+        others = (self._on(standing, pod, row) for row in costs.equals(_MOST_EQUALS)[1:])
+        return next((plan for plan in others if not self._cascades(standing, pod, plan)), first)
+
+    def _may_evict(self, pod: Pod) -> bool:
+        lowest = self._snapshot.pods.lowest()
+        return pod.may_preempt and lowest is not None and lowest < pod.priority
+
+    def _costs(self, standing: Standing, pod: Pod) -> NodeCosts:
+        key = (standing.ask.number, pod.priority)
+        found = self._known.get(key)
+        if found is None or found.standing is not standing:
+            if len(self._known) >= _KEPT:
+                del self._known[next(iter(self._known))]
+            found = self._known[key] = NodeCosts(self._snapshot, standing, pod.priority)
+        return found
+
+    def _on(self, standing: Standing, pod: Pod, row: int) -> Plan:
+        found = victims.on_row(self._snapshot, standing, row, pod.priority)
+        return Plan(row, found.pods if found is not None else ())
+
+    def _cascades(self, standing: Standing, pod: Pod, plan: Plan) -> bool:
+        """Try it: the pod is there and its victims come again, one after another."""
+        if not any(map(self._may_evict, plan.victims)):
+            return False
+        snapshot = self._snapshot
+        lifted = [snapshot.lift(victim.key) for victim in plan.victims]
+        came = [pod.key]
+        snapshot.assume(pod, plan.row, standing.ask)
+        try:
+            for victim in sorted(plan.victims, key=victims.importance):
+                stand_in = self._standing(victim.shape)
+                row = stand_in.best()
+                if row >= 0:
+                    snapshot.assume(victim, row, stand_in.ask)
+                    came.append(victim.key)
+                elif self._evicts(stand_in, victim):
+                    return True
+            return False
+        except PluginFailed:
+            return False  # whom a plugin fails on is not placed
+        finally:
+            for key in came:
+                snapshot.remove(key)
+            for one in reversed(lifted):
+                snapshot.put_back(one)
+
+    def _evicts(self, standing: Standing, pod: Pod) -> bool:
+        return self._may_evict(pod) and (
+            bool(self._costs(standing, pod).equals(1)) or abroad.best(self._snapshot, standing, pod) is not None
+        )
 
 
 class NodeCosts:
@@ -80,13 +134,28 @@ class NodeCosts:
         self._seen = -1
         self._as_of: tuple[int, tuple[Budget, ...]] = (-1, ())
 
-    def best(self) -> int | None:
-        """Return the row that costs least, None when no eviction makes room anywhere."""
+    def equals(self, most: int) -> list[int]:
+        """Return rows, the one that costs least first, and those that are like it up to the highest priority of a victim.
+
+        At most `most`; none when no eviction makes room anywhere.
+        """
         self._refresh()
+        found: list[tuple[victims.Cost, int, int]] = []
+        while len(found) < most and (one := self._pop()) is not None:
+            found.append(one)
+            if one[0][:2] != found[0][0][:2]:
+                break
+        for one in found:
+            heapq.heappush(self._heap, one)
+        return [row for cost, row, _ in found if cost[:2] == found[0][0][:2]]
+
+    def _pop(self) -> tuple[victims.Cost, int, int] | None:
         heap, versions = self._heap, self._versions
-        while heap and versions[heap[0][1]] != heap[0][2]:
-            heapq.heappop(heap)
-        return heap[0][1] if heap else None
+        while heap:
+            one = heapq.heappop(heap)
+            if versions[one[1]] == one[2]:
+                return one
+        return None
 
     def _refresh(self) -> None:
         """Redo the rows that were touched; all of them where what happened elsewhere may matter."""

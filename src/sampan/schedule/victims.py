@@ -50,7 +50,7 @@ def on_row(snapshot: Snapshot, standing: Standing, row: int, priority: int) -> V
     lower = [(pod, snapshot.asks[ask]) for pod, ask in snapshot.pods.on(row) if pod.priority < priority]
     if not lower:
         return None
-    lower.sort(key=_importance)
+    lower.sort(key=lambda placed: importance(placed[0]))
     violating, rest = _by_budget(lower, snapshot.budgets)
     order = [*violating, *rest]
     if all(rule.reach is Reach.FIXED or isinstance(rule, Fit) for rule in standing.filters):
@@ -68,15 +68,15 @@ def on_row(snapshot: Snapshot, standing: Standing, row: int, priority: int) -> V
 
 def by_trial(snapshot: Snapshot, standing: Standing, row: int, lower: list[Placed]) -> Victims | None:
     """Return who of these pods, wherever they are, must go so that the standing's ask fits on a row; None where that is no help."""
-    lower.sort(key=_importance)
+    lower.sort(key=lambda placed: importance(placed[0]))
     violating, rest = _by_budget(lower, snapshot.budgets)
     gone = _by_trial(snapshot, standing, row, [*violating, *rest])
     keys = {pod.key for pod, _ in violating}
     return Victims(tuple(gone), sum(pod.key in keys for pod in gone)) if gone else None
 
 
-def _importance(placed: Placed) -> tuple[int, float, str]:
-    pod = placed[0]
+def importance(pod: Pod) -> tuple[int, float, str]:
+    """Return what pods are sorted by, the more important first."""
     return -pod.priority, pod.started_s, pod.key
 
 
