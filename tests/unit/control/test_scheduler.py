@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-
-import pytest
 
 from sampan.api.kube.api import Api
-from sampan.api.kube.local import LocalClient
 from sampan.api.kube.request import User
 from sampan.base.clock import SystemClock
 from sampan.client.port import Ref
-from sampan.control.controller import NAMESPACES, PODS
+from sampan.control.controller import PODS
 from sampan.control.scheduler import PodScheduler
-from sampan.control.scheduling.events import EVENTS
 from sampan.control.scheduling.figures import Figures
 from sampan.control.scheduling.following import NODES
 from sampan.kube.status import ApiError
@@ -25,82 +19,29 @@ from sampan.schedule.plugin import Reach
 from sampan.schedule.policy import profile_of
 from sampan.schedule.profile import DEFAULT, FILTERS, Profile
 from sampan.schedule.snapshot import Snapshot
-from sampan.sim.hollow import HollowNodes, Wish
-from unit.control.server import server
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[Api]:
-    async with server(SystemClock()) as made:
-        await LocalClient(made, User("tester"), "tester").create(NAMESPACES, {"metadata": {"name": "default"}})
-        yield made
-
-
-class Client(LocalClient):
-    """`refuse`: what is not done, by a part of its path, once each."""
-
-    refuse: dict[str, ApiError] = {}
-
-    async def create(self, ref: Ref, obj, *, subresource: str = "", name: str = ""):
-        if (error := self.refuse.pop(f"{subresource} {name}", None)) is not None:
-            raise error
-        return await super().create(ref, obj, subresource=subresource, name=name)
-
-
-def client(api: Api, name: str = "tester") -> Client:
-    return Client(api, User(name), name)
-
-
-@contextlib.asynccontextmanager
-async def scheduling(*clients: Client) -> AsyncIterator[list[PodScheduler]]:
-    running = [PodScheduler(one, SystemClock(), "here") for one in clients]
-    for one in running:
-        await one.start()
-    try:
-        yield running
-    finally:
-        for one in running:
-            await one.close()
-
-
-@contextlib.asynccontextmanager
-async def nodes(api: Api, count: int, **capacity: str) -> AsyncIterator[HollowNodes]:
-    wish = Wish(count=count, prefix="n", capacity={"cpu": "4", "memory": "8Gi", "pods": "10", **capacity})
-    made = HollowNodes(client(api, "hollow"), SystemClock(), wish)
-    await made.start()
-    try:
-        yield made
-    finally:
-        await made.close()
-
-
-def pod(name: str, cpu: str = "100m", **spec) -> dict:
-    container = {"name": "c", "image": "i", "resources": {"requests": {"cpu": cpu}}}
-    return {"metadata": {"name": name, "namespace": "default"}, "spec": {"containers": [container], **spec}}
-
-
-async def until(holds: Callable, seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not await holds():
-            await asyncio.sleep(0.01)
-
-
-async def placed(api: Api) -> dict[str, str]:
-    found = (await client(api).list(PODS)).items
-    return {one["metadata"]["name"]: one["spec"].get("nodeName", "") for one in found}
-
-
-async def events(api: Api, reason: str) -> list[dict]:
-    return [event for event in (await client(api).list(EVENTS)).items if event["reason"] == reason]
+from unit.control.live import (
+    Client,
+    all_bound,
+    are_bound,
+    client,
+    counted,
+    events,
+    has_failed,
+    nodes,
+    placed,
+    pod,
+    scheduling,
+    until,
+)
 
 
 async def test_two_at_once_place_each_pod_once(api):
     async with nodes(api, 3, pods="20"), scheduling(client(api, "one"), client(api, "two")):
         for number in range(30):
             await client(api).create(PODS, pod(f"p{number}"))
-        await until(lambda: _all(api))
+        await until(lambda: all_bound(api))
         assert max(Counter((await placed(api)).values()).values()) <= 20
-        await until(lambda: _count(api, "Scheduled", 30))
+        await until(lambda: counted(api, "Scheduled", 30))
         await asyncio.sleep(0.3)  # whoever came too late says nothing of it
         for one in (await client(api).list(PODS)).items:
             [scheduled] = [item for item in one["status"]["conditions"] if item["type"] == "PodScheduled"]
@@ -108,20 +49,12 @@ async def test_two_at_once_place_each_pod_once(api):
         assert not await events(api, "FailedScheduling")
 
 
-async def _all(api: Api) -> bool:
-    return all((await placed(api)).values())
-
-
-async def _count(api: Api, reason: str, count: int) -> bool:
-    return len(await events(api, reason)) == count
-
-
 async def test_a_binding_that_is_refused_has_another_turn(api):
     one = client(api, "one")
     one.refuse = {"binding p": ApiError(500, "InternalError", "not now")}
     async with nodes(api, 1), scheduling(one):
         await client(api).create(PODS, pod("p"))
-        await until(lambda: _all(api))
+        await until(lambda: all_bound(api))
         [failed] = await events(api, "FailedScheduling")
         assert failed["note"] == 'binding rejected: running Bind plugin "DefaultBinder": not now'
 
@@ -143,12 +76,12 @@ async def test_that_a_pod_did_not_fit_is_not_told_after_it_was_bound(api):
     slow = Slow(api)
     async with scheduling(slow):
         await client(api).create(PODS, pod("p"))
-        await until(lambda: _failed(api, "p"))
+        await until(lambda: has_failed(api, "p"))
         async with nodes(api, 1):
             await asyncio.sleep(2)  # longer than it backs off
             assert await placed(api) == {"p": ""}
             slow.arrives.set()
-            await until(lambda: _all(api))
+            await until(lambda: all_bound(api))
             await asyncio.sleep(0.2)
             [found] = (await client(api).list(PODS)).items
             states = {item["type"]: item["status"] for item in found["status"]["conditions"]}
@@ -188,7 +121,7 @@ async def test_what_was_missed_for_too_long_is_read_again(api):
     async with nodes(api, 2), scheduling(deaf):
         for name in ("gone", "same"):
             await tester.create(PODS, pod(name, "2"))
-        await until(lambda: _all(api))
+        await until(lambda: all_bound(api))
         deaf.deaf = True
         for name in ("gone", "same"):
             await tester.delete(PODS, "default", name, {"gracePeriodSeconds": 0})
@@ -200,11 +133,11 @@ async def test_what_was_missed_for_too_long_is_read_again(api):
         deaf.deaf = False
         await until(lambda: deaf.behind(0))
         await tester.create(PODS, pod("p", "4"))
-        await until(lambda: _failed(api, "p"))
+        await until(lambda: has_failed(api, "p"))
         [failed] = await events(api, "FailedScheduling")
         assert "1 Insufficient cpu, 1 node(s) were unschedulable" in failed["note"]
         await tester.patch(NODES, "", "n-1", {"spec": {"unschedulable": None}}, media=merge)
-        await until(lambda: _all(api))
+        await until(lambda: all_bound(api))
         assert await placed(api) == {"same": "n-0", "p": "n-1"}
 
 
@@ -227,7 +160,7 @@ async def test_a_pod_that_a_defect_is_about_holds_up_no_others(api):
         running = PodScheduler(client(api, "one"), SystemClock(), "here", profile)
         await running.start()
         try:
-            await until(lambda: _count(api, "Scheduled", 2))
+            await until(lambda: counted(api, "Scheduled", 2))
             assert await placed(api) == {"first": "n-0", "bad": "", "last": "n-0"}
         finally:
             await running.close()
@@ -256,13 +189,13 @@ async def test_a_pod_that_a_policy_fails_on_is_told_and_waits(api):
         running = PodScheduler(client(api, "one"), SystemClock(), "here", profile_of(Picky()), figures)
         await running.start()
         try:
-            await until(lambda: _count(api, "FailedScheduling", 2))
+            await until(lambda: counted(api, "FailedScheduling", 2))
             told = {event["regarding"]["name"]: event["note"] for event in await events(api, "FailedScheduling")}
             assert told["bad"].startswith("policy Picky: filter failed (test_scheduler.py:")
             assert told["bad"].endswith("ValueError: not this one")
             assert told["near"].startswith("0/2 nodes are available: 2 node(s) were refused by policy Picky.")
             await client(api).create(PODS, labelled("db", app="db"))
-            await until(lambda: _bound(api, "db", "near"))  # a placement helps whom a policy refused
+            await until(lambda: are_bound(api, "db", "near"))  # a placement helps whom a policy refused
             found = await placed(api)
             assert found["near"] == found["db"]
             assert not found["bad"]
@@ -271,11 +204,6 @@ async def test_a_pod_that_a_policy_fails_on_is_told_and_waits(api):
     assert figures.attempts["scheduled"] == 2
     assert figures.attempts["unschedulable"] >= 2
     assert figures.attempts["error"] == 0
-
-
-async def _bound(api: Api, *names: str) -> bool:
-    found = await placed(api)
-    return all(found[name] for name in names)
 
 
 async def test_what_it_does_is_counted(api):
@@ -288,13 +216,13 @@ async def test_what_it_does_is_counted(api):
         try:
             for number in range(3):
                 await client(api).create(PODS, pod(f"p{number}", "1", priority=1))
-            await until(lambda: _all(api))
+            await until(lambda: all_bound(api))
             await client(api).create(PODS, pod("gated", schedulingGates=[{"name": "example.com/wait"}]))
             await client(api).create(PODS, pod("big", "5"))
-            await until(lambda: _failed(api, "big"))
+            await until(lambda: has_failed(api, "big"))
             assert figures.pending() == {"active": 0, "backoff": 0, "unschedulable": 1, "gated": 1}
             await client(api).create(PODS, pod("vip", "3", priority=5))
-            await until(lambda: _bound(api, "vip"))
+            await until(lambda: are_bound(api, "vip"))
         finally:
             await running.close()
     assert figures.attempts == {"scheduled": 4, "unschedulable": figures.attempts["unschedulable"], "error": 1}
@@ -314,12 +242,12 @@ async def test_with_a_pod_at_most_so_many(api):
             calm = labelled(f"calm{number}", app="calm")
             calm["metadata"]["annotations"] = {"sampan.dev/at-most": "1 of app=noisy; 0 of app=calm"}
             await client(api).create(PODS, calm)
-        await until(lambda: _all(api))
+        await until(lambda: all_bound(api))
         assert sorted((await placed(api)).values()) == ["n-0", "n-1"]
         for number in range(3):
             await client(api).create(PODS, labelled(f"noisy{number}", app="noisy"))
-        await until(lambda: _count(api, "Scheduled", 4))
-        await until(lambda: _count(api, "FailedScheduling", 1))
+        await until(lambda: counted(api, "Scheduled", 4))
+        await until(lambda: counted(api, "FailedScheduling", 1))
         [event] = await events(api, "FailedScheduling")
         assert event["note"] == (
             "0/2 nodes are available: 2 node(s) had pods that allow no more such pods beside them. "
@@ -329,13 +257,13 @@ async def test_with_a_pod_at_most_so_many(api):
         calm = labelled("calm2", app="calm")
         calm["metadata"]["annotations"] = {"sampan.dev/at-most": "0 of app in (noisy, calm)"}
         await client(api).create(PODS, calm)
-        await until(lambda: _failed(api, "calm2"))
+        await until(lambda: has_failed(api, "calm2"))
         told = [event["note"] for event in await events(api, "FailedScheduling")]
         assert any("2 node(s) had more pods than the pod allows beside it." in note for note in told)
         odd = labelled("odd")
         odd["metadata"]["annotations"] = {"sampan.dev/at-most": "two of app=noisy"}
         await client(api).create(PODS, odd)
-        await until(lambda: _failed(api, "odd"))
+        await until(lambda: has_failed(api, "odd"))
         told = [event["note"] for event in await events(api, "FailedScheduling")]
         assert any('"two of app=noisy": write it as "2 of app=noisy"' in note for note in told)
 
@@ -344,9 +272,9 @@ async def test_a_node_that_goes_takes_no_pods(api):
     async with scheduling(client(api, "one")):
         async with nodes(api, 1):
             await client(api).create(PODS, pod("a"))
-            await until(lambda: _all(api))
+            await until(lambda: all_bound(api))
         await client(api).create(PODS, pod("b"))
-        await until(lambda: _count(api, "FailedScheduling", 1))
+        await until(lambda: counted(api, "FailedScheduling", 1))
         [failed] = await events(api, "FailedScheduling")
         assert failed["note"] == "no nodes available to schedule pods"
         assert (failed["reportingController"], failed["type"], failed["action"]) == (
@@ -355,7 +283,7 @@ async def test_a_node_that_goes_takes_no_pods(api):
             "Scheduling",
         )
         async with nodes(api, 1):
-            await until(lambda: _all(api))
+            await until(lambda: all_bound(api))
 
 
 async def test_pods_of_higher_priority_have_their_turn_first(api):
@@ -363,7 +291,7 @@ async def test_pods_of_higher_priority_have_their_turn_first(api):
         await client(api).create(PODS, pod(f"low{number}", "3", priority=1))
     await client(api).create(PODS, pod("high", "3", priority=5))
     async with nodes(api, 1), scheduling(client(api, "one")):
-        await until(lambda: _count(api, "Scheduled", 1))
+        await until(lambda: counted(api, "Scheduled", 1))
         assert (await placed(api))["high"] == "n-0"
         assert not await events(api, "Preempted")
 
@@ -373,20 +301,16 @@ async def test_who_makes_room_for_a_pod_that_goes_is_counted_again(api):
         finalized = pod("victim", "3", priority=1)
         finalized["metadata"]["finalizers"] = ["example.com/look"]
         await client(api).create(PODS, finalized)
-        await until(lambda: _all(api))
+        await until(lambda: all_bound(api))
         await client(api).create(PODS, pod("vip", "3", priority=5))
-        await until(lambda: _count(api, "Preempted", 1))
+        await until(lambda: counted(api, "Preempted", 1))
         await client(api).delete(PODS, "default", "vip", {"gracePeriodSeconds": 0})
         await client(api).create(PODS, pod("late", "3", priority=1))
-        await until(lambda: _failed(api, "late"))  # the victim has not ended
+        await until(lambda: has_failed(api, "late"))  # the victim has not ended
         release = {"metadata": {"finalizers": None}}
         await client(api).patch(PODS, "default", "victim", release, media="application/merge-patch+json")
-        await until(lambda: _all(api))
+        await until(lambda: all_bound(api))
         assert (await placed(api)) == {"late": "n-0"}
-
-
-async def _failed(api: Api, name: str) -> bool:
-    return any(event["regarding"]["name"] == name for event in await events(api, "FailedScheduling"))
 
 
 async def test_hollow_nodes_are_ready_and_leave_nothing(api):
