@@ -71,7 +71,7 @@ def verdict(cluster: Cluster, seen: Seen, profile: Profile = DEFAULT) -> tuple[b
     [found] = tried(cluster, [seen], profile)
     if not found.node:
         return False, found.why
-    if waits := cluster.volumes.wanted(seen.pod.shape, seen.claims).to_select:
+    if waits := cluster.wanted(seen).to_select:
         return False, f"{key} waits: {cluster.volumes.awaited(seen.pod.shape.namespace, waits, found.node)}."
     if found.evicts:
         return True, f"{key} fits on {found.node} once these have ended: {', '.join(found.evicts)}."

@@ -120,7 +120,7 @@ def _aim(
         raise InvalidArgument(f'pods "{words.room_for}" not found in {words.namespace}, or it has ended')
     if seen.node:
         return Proposal((), {}, reached=True)
-    return make_room(snapshot, cluster.with_volumes(seen), limits)
+    return make_room(snapshot, cluster.whole(seen), limits)
 
 
 async def _apply(client: Client, words: argparse.Namespace, use: Mapping[str, int]) -> int:

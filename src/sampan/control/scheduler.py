@@ -148,14 +148,14 @@ class PodScheduler:
             self._settle(pod, outcome, evictions)
 
     def _complete(self, pod: Pod) -> Pod | None:
-        """Return a pod with its volumes, and without the right to evict where its victims are about to end; None: not now."""
+        """Return a pod with all that it asks for, and without the right to evict where its victims are about to end; None: not now."""
         seen = self._cluster.known.get(pod.key)
         if seen is None or seen.node:
             return None
-        fault = seen.fault
-        if seen.claims and not fault:
-            wanted = self._cluster.volumes.wanted(pod.shape, seen.claims)
-            fault, pod = wanted.fault, msgspec.structs.replace(pod, shape=wanted.shape)
+        wanted = self._cluster.wanted(seen)
+        if wanted.shape is not pod.shape:
+            pod = msgspec.structs.replace(pod, shape=wanted.shape)
+        fault = seen.fault or wanted.fault
         if fault:
             self._figures.refused(pod.key, self._clock.monotonic_s())
             self._reports.unfit(pod, texts.fault(len(self._cluster.snapshot.nodes), fault))

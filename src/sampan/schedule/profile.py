@@ -43,18 +43,16 @@ FILTERS: tuple[FilterPlugin, ...] = (
     Interference(),
 )
 
-WISHES: tuple[tuple[ScorePlugin, int], ...] = (
-    (TaintToleration(), 3),
-    (NodeAffinity(), 2),
-    (PodTopologySpread(), 2),
-    (InterPodAffinity(), 2),
-)
+_WISHES: tuple[tuple[ScorePlugin, int], ...] = ((TaintToleration(), 3), (NodeAffinity(), 2), (InterPodAffinity(), 2))
+
+WISHES: tuple[tuple[ScorePlugin, int], ...] = (*_WISHES, (PodTopologySpread(defaults=False), 2))
 """What pods wish for, and mild taints: nothing of it for a pod that says nothing."""
 
 DEFAULT = Profile(
     FILTERS,
     (
-        *WISHES,
+        *_WISHES,
+        (PodTopologySpread(), 2),
         (NodeResourcesFit(), 1),
         (NodeResourcesBalancedAllocation(), 1),
         (ImageLocality(), 1),

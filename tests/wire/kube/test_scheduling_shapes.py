@@ -109,6 +109,24 @@ def test_spread_that_honours_taints_leaves_cordoned_nodes_out(space):
         space.plane.kubectl("uncordon", "hollow-2")
 
 
+def test_the_pods_of_a_service_are_spread_though_one_node_is_emptier(space):
+    for number in (1, 2):
+        space.pod(f"large{number}", "2", nodeSelector={HOST: f"hollow-{number}"})
+    space.ready("large1", "large2")
+    for number in range(3):
+        space.pod(f"alone{number}", labels={"set": "alone"})
+        space.pod(f"web{number}", labels={"set": "web"}, schedulingGates=[{"name": "example.com/later"}])
+    space.ready(*[f"alone{number}" for number in range(3)])
+    assert {space.node(f"alone{number}") for number in range(3)} == {"hollow-0"}
+    # the Service comes when its pods wait already
+    service = {"metadata": {"name": "web"}, "spec": {"selector": {"set": "web"}, "ports": [{"port": 80}]}}
+    space.plane.json("POST", f"/api/v1/namespaces/{space.name}/services", service)
+    for number in range(3):
+        space.k(f'patch pod web{number} --type=merge -p {{"spec":{{"schedulingGates":null}}}}')
+    space.ready(*[f"web{number}" for number in range(3)])
+    assert sorted(space.node(f"web{number}") for number in range(3)) == ["hollow-0", "hollow-1", "hollow-2"]
+
+
 def test_claims_that_wait_for_their_pod(space):
     claims = f"/api/v1/namespaces/{space.name}/persistentvolumeclaims"
     for name, maker in (("made", "example.com/maker"), ("local", "kubernetes.io/no-provisioner")):

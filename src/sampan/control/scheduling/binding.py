@@ -103,7 +103,7 @@ class Binding:
             self.again(pod)
             return
         if seen.claims:
-            waiting = cluster.volumes.wanted(pod.shape, seen.claims).to_select
+            waiting = cluster.wanted(seen).to_select
             if waiting:
                 self._for_claims[pod.key] = _Provided(pod, seen.uid, node)
                 await self._answers.select_node(pod.shape.namespace, waiting, node)
@@ -132,7 +132,7 @@ class Binding:
                 self.again(one.pod)
                 continue
             one.told = selected
-            wanted = volumes.wanted(seen.pod.shape, seen.claims)
+            wanted = self._cluster.wanted(seen)
             if all(claim.bound for claim in theirs) and not wanted.fault:
                 del self._for_claims[key]
                 pod = msgspec.structs.replace(one.pod, shape=wanted.shape)

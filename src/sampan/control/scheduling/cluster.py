@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from sampan.control.scheduling.default_spread import DefaultSpread
 from sampan.control.scheduling.gangs import Gangs
 from sampan.control.scheduling.pods import Seen
-from sampan.control.scheduling.volumes import Claim, StorageClass, Volume, Volumes
+from sampan.control.scheduling.volumes import Claim, StorageClass, Volume, Volumes, Wanted
 from sampan.schedule.node import Node
 from sampan.schedule.pod import Budget, Gang, Pod
 from sampan.schedule.queue import Queue
@@ -27,6 +28,7 @@ class Cluster:
         self.snapshot = Snapshot()
         self.queue = Queue()
         self.volumes = Volumes()
+        self.default_spread = DefaultSpread()
         self.known: dict[str, Seen] = {}
         self.assumed: dict[str, str] = {}  # pod -> node
         self.leaving: set[str] = set()
@@ -116,7 +118,7 @@ class Cluster:
         if key in self.leaving:
             return
         self.assumed.pop(key, None)
-        pod = self.with_volumes(seen)
+        pod = self.whole(seen)
         if self.placed_as(key) != (pod, seen.node):
             self.snapshot.add(pod, seen.node)
             self._help()
@@ -148,11 +150,15 @@ class Cluster:
         node = self.snapshot.node_of(key)
         return None if pod is None or node is None else (pod, node)
 
-    def with_volumes(self, seen: Seen) -> Pod:
-        """Return a pod with what its volumes ask for, as far as they are known."""
-        if not seen.claims:
-            return seen.pod
-        return msgspec.structs.replace(seen.pod, shape=self.volumes.wanted(seen.pod.shape, seen.claims).shape)
+    def wanted(self, seen: Seen) -> Wanted:
+        """Return all that a pod asks for: with its volumes, and the constraints that it is spread by when it names none."""
+        shape = self.default_spread.shape(seen)
+        return self.volumes.wanted(shape, seen.claims) if seen.claims else Wanted(shape)
+
+    def whole(self, seen: Seen) -> Pod:
+        """Return a pod with all that it asks for, as far as its volumes are known."""
+        shape = self.wanted(seen).shape
+        return seen.pod if shape is seen.pod.shape else msgspec.structs.replace(seen.pod, shape=shape)
 
     def forget(self, key: str) -> None:
         """Take back an assumption; the pod is where it is told to be."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sampan.client.informer import Informer
 from sampan.client.port import Client, Ref
 from sampan.control.controller import NAMESPACES, PODS
-from sampan.control.scheduling import gangs, nodes, pods, volumes
+from sampan.control.scheduling import default_spread, gangs, nodes, pods, volumes
 from sampan.control.scheduling.cluster import Cluster
 from sampan.control.scheduling.gangs import GROUPS
 from sampan.kube import object as objects
@@ -17,6 +17,7 @@ from sampan.kube.object import Object
 from sampan.kube.reading import number
 from sampan.kube.status import ApiError
 from sampan.schedule.pod import Budget
+from sampan.schedule.shape import Selector
 
 NODES = Ref("", "v1", "nodes", namespaced=False)
 CLAIMS = Ref("", "v1", "persistentvolumeclaims")
@@ -24,6 +25,10 @@ VOLUMES = Ref("", "v1", "persistentvolumes", namespaced=False)
 CLASSES = Ref("storage.k8s.io", "v1", "storageclasses", namespaced=False)
 CSI_NODES = Ref("storage.k8s.io", "v1", "csinodes", namespaced=False)
 BUDGETS = Ref("policy", "v1", "poddisruptionbudgets")
+SERVICES = Ref("", "v1", "services")
+REPLICATION_CONTROLLERS = Ref("", "v1", "replicationcontrollers")
+REPLICA_SETS = Ref("apps", "v1", "replicasets")
+STATEFUL_SETS = Ref("apps", "v1", "statefulsets")
 _NOTHING: Object = {}
 
 
@@ -38,6 +43,7 @@ class Part(NamedTuple):
 
 def parts(cluster: Cluster) -> tuple[list[Part], Part]:
     """Return what is read before pods are, and the pods."""
+    spread = cluster.default_spread
     first = [
         Part(NAMESPACES, objects.labels, lambda _, name, __, now: cluster.namespace(name, now)),
         Part(CSI_NODES, nodes.limits, lambda _, name, __, now: cluster.limits(name, now or ())),
@@ -46,6 +52,14 @@ def parts(cluster: Cluster) -> tuple[list[Part], Part]:
         Part(VOLUMES, volumes.volume, lambda _, name, __, now: cluster.volume(name, now)),
         Part(CLAIMS, volumes.claim, lambda namespace, name, _, now: cluster.claim(namespace, name, now)),
         Part(BUDGETS, budget, lambda namespace, name, _, now: cluster.budget(namespace, name, now)),
+        Part(
+            SERVICES,
+            default_spread.selected_by_service,
+            lambda namespace, name, _, now: spread.service(namespace, name, now),
+        ),
+        _controller(cluster, REPLICATION_CONTROLLERS, "ReplicationController", default_spread.selected_by_labels),
+        _controller(cluster, REPLICA_SETS, "ReplicaSet", default_spread.selected),
+        _controller(cluster, STATEFUL_SETS, "StatefulSet", default_spread.selected),
     ]
     groups = Part(
         GROUPS, gangs.least, lambda space, name, _, now: cluster.group(f"{space}/{name}", now), everywhere=False
@@ -54,6 +68,11 @@ def parts(cluster: Cluster) -> tuple[list[Part], Part]:
     return [*first, groups], Part(
         PODS, lambda obj: gangs.seen(obj, shapes.share), lambda _, __, before, now: cluster.pod(before, now)
     )
+
+
+def _controller(cluster: Cluster, ref: Ref, kind: str, read: Callable[[Object], Selector]) -> Part:
+    spread = cluster.default_spread
+    return Part(ref, read, lambda namespace, name, _, now: spread.controller(namespace, f"{kind}/{name}", now))
 
 
 def budget(obj: Object) -> Budget:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sampan.control.scheduling.pods import SCHEDULER
+from sampan.control.scheduling.pods import SCHEDULER, owner
 from sampan.kube import object as objects
 from sampan.kube.object import Object
-from sampan.kube.reading import flag, items, text
+from sampan.kube.reading import items, text
 
 ANNOTATION = "sampan.dev/rebalance"
 """With the value `never` the pod stays."""
@@ -13,11 +13,6 @@ ANNOTATION = "sampan.dev/rebalance"
 OF_ITS_NODE = "it belongs to its node"
 _MIRROR = "kubernetes.io/config.mirror"
 _LOCAL = ("emptyDir", "hostPath")
-
-
-def owner(obj: Object) -> Object:
-    """Return the reference to a pod's controller; {} where it has none."""
-    return next((one for one in objects.owner_references(obj) if flag(one, "controller")), {})
 
 
 def of_its_node(obj: Object) -> bool:

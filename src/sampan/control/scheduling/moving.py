@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sampan.base.errors import Unavailable
 from sampan.client.port import Client
 from sampan.control.controller import PODS
-from sampan.control.scheduling import movable
+from sampan.control.scheduling import pods
 from sampan.control.scheduling.following import NODES
 from sampan.kube import object as objects
 from sampan.kube.object import Object
@@ -74,7 +74,7 @@ class Moving:
         namespace, _, name = key.partition("/")
         listed = await self._client.list(PODS, namespace)
         pod = next((one for one in listed.items if objects.name(one) == name), {})
-        of, known = text(movable.owner(pod), "uid"), {objects.uid(one) for one in listed.items}
+        of, known = text(pods.owner(pod), "uid"), {objects.uid(one) for one in listed.items}
         body = {
             "apiVersion": "policy/v1",
             "kind": "Eviction",
@@ -95,7 +95,7 @@ class Moving:
                 pod = event.object
                 version = objects.resource_version(pod) or version
                 new = event.type in ("ADDED", "MODIFIED") and objects.uid(pod) not in known
-                if new and text(movable.owner(pod), "uid") == of and _is_ready(pod) and not objects.deleting(pod):
+                if new and text(pods.owner(pod), "uid") == of and _is_ready(pod) and not objects.deleting(pod):
                     return Replacement(f"{namespace}/{objects.name(pod)}", text(pod, "spec", "nodeName"))
 
 

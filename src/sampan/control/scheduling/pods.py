@@ -15,7 +15,7 @@ from sampan.kube import object as objects
 from sampan.kube import quota, rfc3339
 from sampan.kube.object import Object
 from sampan.kube.quantity import NANO
-from sampan.kube.reading import items, mapping, number, text, words
+from sampan.kube.reading import flag, items, mapping, number, text, words
 from sampan.kube.selector import Requirement, SelectorError, of_object
 from sampan.schedule.pod import Pod
 from sampan.schedule.shape import (
@@ -36,11 +36,15 @@ _SHAPES = 20_000
 CLAIMS = "spec.resourceClaims: this scheduler allocates no devices to claims; ask for an extended resource"
 NOTHING = Requirement("", "In", ())
 """Holds for nobody."""
+_SELECTING = {"ReplicationController": "v1", "ReplicaSet": "apps/v1", "StatefulSet": "apps/v1"}
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False):
-    """A pod as the scheduler remembers it. `claims`: names of the volume claims it uses. `fault`: why it can run nowhere."""
+    """A pod as the scheduler remembers it. `claims`: names of the volume claims it uses. `fault`: why it can run nowhere.
+
+    `controller`: `kind/name` of what made it, where that selects its pods by labels.
+    """
 
     pod: Pod
     uid: str
@@ -50,6 +54,7 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
     deleting: bool = False
     claims: tuple[str, ...] = ()
     fault: str = ""
+    controller: str = ""
 
 
 class Shapes:
@@ -90,7 +95,20 @@ def seen(obj: Object, share: Callable[[Shape], Shape] = lambda shape: shape) -> 
         deleting=objects.deleting(obj),
         claims=tuple(sorted(claims(obj))),
         fault=fault,
+        controller=_selecting(obj),
     )
+
+
+def owner(obj: Object) -> Object:
+    """Return the reference to a pod's controller; {} where it has none."""
+    return next((one for one in objects.owner_references(obj) if flag(one, "controller")), {})
+
+
+def _selecting(obj: Object) -> str:
+    found = owner(obj)
+    kind = text(found, "kind")
+    selects = bool(kind) and _SELECTING.get(kind) == text(found, "apiVersion")
+    return sys.intern(f"{kind}/{text(found, 'name')}") if selects else ""
 
 
 def shape(obj: Object, at_most: tuple[AtMost, ...] = ()) -> Shape:

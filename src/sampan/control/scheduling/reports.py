@@ -148,4 +148,4 @@ class Reports:
 
 
 def _looks_at_others(shape: Shape) -> bool:
-    return bool(shape.affinity or shape.spread)
+    return bool(shape.affinity) or any(spread.hard for spread in shape.spread)

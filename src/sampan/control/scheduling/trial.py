@@ -47,14 +47,12 @@ def _tried(cluster: Cluster, core: Scheduler, seen: Seen) -> dict[str, Verdict]:
     ready: list[Pod] = []
     for pod in [seen.pod] if seen.pod.gang is None else cluster.in_turn([seen.pod]):
         known = seen if pod.key == seen.pod.key else cluster.known[pod.key]
-        fault, shape = known.fault, pod.shape
-        if known.claims and not fault:
-            wanted = cluster.volumes.wanted(shape, known.claims)
-            fault, shape = wanted.fault, wanted.shape
+        wanted = cluster.wanted(known)
+        fault = known.fault or wanted.fault
         if fault:
             found[pod.key] = Verdict(pod.key, why=texts.fault(len(cluster.snapshot.nodes), fault))
         else:
-            ready.append(msgspec.structs.replace(pod, shape=shape))
+            ready.append(msgspec.structs.replace(pod, shape=wanted.shape))
     outcome = core.place(ready)
     for pod in ready:
         if pod.key in outcome.placements:

@@ -27,14 +27,21 @@ UNLABELLED = "node(s) didn't match pod topology spread constraints (missing requ
 
 
 class PodTopologySpread:
+    """`defaults`: the constraints of pods that name none count too."""
+
     name = "PodTopologySpread"
     reach = Reach.CLUSTER
+
+    def __init__(self, *, defaults: bool = True) -> None:
+        self._defaults = defaults
 
     def prefilter(self, ask: Ask, snapshot: Snapshot) -> Evenly | None:
         hard = [spread for spread in ask.shape.spread if spread.hard]
         return Evenly(ask.shape, hard, snapshot) if hard else None
 
     def prescore(self, ask: Ask, snapshot: Snapshot) -> Emptiest | None:
+        if ask.shape.spread_is_default and not self._defaults:
+            return None
         soft = [spread for spread in ask.shape.spread if not spread.hard]
         return Emptiest(ask.shape, soft, snapshot) if soft else None
 
