@@ -173,26 +173,12 @@ class NaiveSimulation:
         best = self.cluster.best(one.task.shape)
         if best is not None or not self.preempts:
             return best, []
-        found = []
-        for node in self.cluster.nodes:
-            here = [pod for pod, name in self.cluster.placed if name == node.name]
-            lower = [pod for pod in here if pod.priority < one.task.priority]
-            lower.sort(key=lambda pod: (-pod.priority, pod.started_s, pod.key))
-            sets = [list(gone) for size in range(1, len(lower) + 1) for gone in combinations(lower, size)]
-            ways = [(cost(gone), [pod.key for pod in gone], gone) for gone in sets if self.helps(gone, one, node)]
-            if ways:
-                least = min(ways, key=lambda way: way[:2])
-                found.append((least[0], node.name, least[2]))
+        pod = self.pod(one)
+        found = sorted(choices(self.cluster, pod), key=lambda way: way[:2])
         if not found:
             return None, []
-        _, name, gone = min(found, key=lambda way: way[:2])
-        return name, gone
-
-    def helps(self, gone: list[Pod], one: One, node: Node) -> bool:
-        trial = Cluster(self.cluster.nodes, {})
-        keys = {pod.key for pod in gone}
-        trial.placed = [(pod, name) for pod, name in self.cluster.placed if pod.key not in keys]
-        return trial.fits(one.task.shape, node)
+        equals = [(name, gone) for price, name, gone in found if price[0] == found[0][0][0]]
+        return next((way for way in equals if not cascades(self.cluster, pod, *way)), equals[0])
 
     # --- laws
 
@@ -205,6 +191,47 @@ class NaiveSimulation:
                 assert used <= amount or name == "pods", (self.now, node.name, name)
         for one in self.waiting:
             assert one.task.together or self.spot(one)[0] is None, (self.now, one.key)
+
+
+def without(cluster: Cluster, gone: list[Pod]) -> Cluster:
+    found, keys = Cluster(cluster.nodes, {}), {pod.key for pod in gone}
+    found.placed = [(pod, name) for pod, name in cluster.placed if pod.key not in keys]
+    return found
+
+
+def choices(cluster: Cluster, pod: Pod) -> list[tuple[tuple, str, list[Pod]]]:
+    """Return, for each node where evictions make room, what they cost at least, its name and who must go."""
+    found = []
+    for node in cluster.nodes:
+        lower = [other for other, name in cluster.placed if name == node.name and other.priority < pod.priority]
+        lower.sort(key=importance)
+        sets = [list(gone) for size in range(1, len(lower) + 1) for gone in combinations(lower, size)]
+        ways = [
+            (cost(gone), [other.key for other in gone], gone)
+            for gone in sets
+            if without(cluster, gone).fits(pod.shape, node)
+        ]
+        if ways:
+            price, _, gone = min(ways, key=lambda way: way[:2])
+            found.append((price, node.name, gone))
+    return found
+
+
+def cascades(cluster: Cluster, pod: Pod, name: str, gone: list[Pod]) -> bool:
+    """Return whether one of those who come in the victims' stead, one after another, would evict others."""
+    now = without(cluster, gone)
+    now.placed.append((pod, name))
+    for other in sorted(gone, key=importance):
+        best = now.best(other.shape)
+        if best is not None:
+            now.placed.append((other, best))
+        elif choices(now, other):
+            return True
+    return False
+
+
+def importance(pod: Pod) -> tuple[int, float, str]:
+    return -pod.priority, pod.started_s, pod.key
 
 
 def cost(gone: list[Pod]) -> tuple[int, int, int, float]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from itertools import combinations
 
+import numpy as np
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from sampan.kube.selector import Requirement
+from sampan.schedule import victims
 from sampan.schedule.node import Node
 from sampan.schedule.place import Scheduler
 from sampan.schedule.pod import Budget, Pod, covers
@@ -129,9 +131,9 @@ def cascades(cluster: Cluster, name: str, pod: Pod, gone: list[Pod]) -> bool:
 
 def amounts_only(cluster: Cluster, shape: Shape, seen: list[Shape]) -> bool:
     """Return whether nothing but resources can be in the way, as far as pods can change it."""
-    own = (shape.ports, shape.attachments, shape.exclusive, shape.affinity, shape.anti_affinity)
+    own = (shape.ports, shape.attachments, shape.exclusive, shape.affinity, shape.anti_affinity, shape.at_most)
     hard = [spread for spread in shape.spread if spread.hard]
-    told = (term for other in seen for term in other.anti_affinity)
+    told = (term for other in seen for term in (*other.anti_affinity, *(rule.pods for rule in other.at_most)))
     return not any(own) and not hard and not any(cluster.term_matches(term, shape) for term in told)
 
 
@@ -219,6 +221,21 @@ sized = st.integers(1, 4).map(lambda cpu: Shape(namespace="a", requests=amounts(
 @settings(max_examples=1000, deadline=None)
 def test_of_equal_nodes_one_without_a_cascade_is_taken(machines, pods, wanted, budgets):
     check(machines, pods, wanted, budgets)
+
+
+@given(nodes(most=4), running, st.lists(shapes | plain_shapes, min_size=1, max_size=3), BUDGETS, st.integers(1, 3))
+@settings(max_examples=300, deadline=None)
+def test_no_node_costs_less_than_it_does_at_least(machines, pods, wanted, budgets, priority):
+    snapshot, scheduler, _ = cluster_of(machines, pods)
+    snapshot.budgets = budgets
+    for shape in wanted:
+        standing = scheduler.standing(shape)
+        if standing.best() < 0:
+            rows = np.flatnonzero(standing.possible())
+            least = {row: cost for cost, row in victims.at_least(snapshot, standing, rows, priority)}
+            for row in rows.tolist():
+                found = victims.on_row(snapshot, standing, row, priority)
+                assert found is None or least[row] <= found.cost()
 
 
 def check(machines, pods, wanted, budgets):

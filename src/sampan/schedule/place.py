@@ -53,11 +53,16 @@ class Scheduler:
         self._profile = profile
         self._standings: OrderedDict[Shape, Standing] = OrderedDict()
         self._preemption = Preemption(snapshot, self.standing)
+        self._evicts = True
         self._lifted: list[Lifted] = []  # what a gang evicted, until it is known whether it runs
 
-    def place(self, pods: Sequence[Pod]) -> Outcome:
-        """Place pods, in this order; a gang when its first pod has its turn. Their keys differ, and none is placed yet."""
+    def place(self, pods: Sequence[Pod], *, evicts: bool = True) -> Outcome:
+        """Place pods, in this order; a gang when its first pod has its turn. Their keys differ, and none is placed yet.
+
+        `evicts`: those that may evict others do; False: none does.
+        """
         self.snapshot.settle()
+        self._evicts = evicts
         outcome = Outcome({}, [], {})
         for turn in _turns(pods):
             gang = turn[0].gang
@@ -138,7 +143,7 @@ class Scheduler:
     def _one(self, standing: Standing, pod: Pod, outcome: Outcome) -> None:
         row = standing.best()
         if row < 0:
-            plan = self._preemption.plan(standing, pod)
+            plan = self._preemption.plan(standing, pod) if self._evicts else None
             if plan is None:
                 outcome.reasons[pod.key] = standing.why()
                 return

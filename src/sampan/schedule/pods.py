@@ -1,4 +1,4 @@
-"""PodTable: the pods that are on nodes, each in a slot, with row and ask as columns."""
+"""PodTable: the pods that are on nodes, each in a slot, with row, ask, priority and start as columns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sampan.schedule.arrays import Rows
+from sampan.schedule.arrays import Floats, Ints, Rows
 from sampan.schedule.pod import Pod
 
 ABSENT = -1
@@ -21,6 +21,8 @@ class PodTable:
         self.pods: list[Pod | None] = []
         self.rows: npt.NDArray[np.int32] = np.full(1024, ABSENT, np.int32)
         self.asks: npt.NDArray[np.int32] = np.zeros(1024, np.int32)
+        self.priority: Ints = np.zeros(1024, np.int64)
+        self.started_s: Floats = np.zeros(1024)
         self.priorities: dict[int, int] = {}  # how many pods have each
         self._vacant: list[int] = []
         self._on_row: list[list[int]] = []
@@ -40,6 +42,8 @@ class PodTable:
         self.pods[slot] = pod
         self.rows[slot] = row
         self.asks[slot] = ask
+        self.priority[slot] = pod.priority
+        self.started_s[slot] = pod.started_s
         self.priorities[pod.priority] = self.priorities.get(pod.priority, 0) + 1
         if row != ABSENT:
             self._on_row[row].append(slot)
@@ -55,7 +59,10 @@ class PodTable:
         self.pods.extend(pods)
         self.rows[start:end] = rows
         self.asks[start:end] = ask
-        for priority, count in Counter([pod.priority for pod in pods]).items():
+        priorities = [pod.priority for pod in pods]
+        self.priority[start:end] = priorities
+        self.started_s[start:end] = [pod.started_s for pod in pods]
+        for priority, count in Counter(priorities).items():
             self.priorities[priority] = self.priorities.get(priority, 0) + count
         slots, on_row = self.slots, self._on_row
         for slot, (pod, row) in enumerate(zip(pods, rows.tolist(), strict=True), start):
@@ -103,6 +110,11 @@ class PodTable:
         self.asks[used] = new
         return [int(number) for number in old]
 
+    def below(self, priority: int) -> Rows:
+        """Return the slots of the pods on known nodes that have a lower priority."""
+        size = len(self.pods)
+        return np.flatnonzero((self.rows[:size] != ABSENT) & (self.priority[:size] < priority))
+
     def columns(self) -> tuple[Rows, Rows]:
         """Return (rows, asks) of the pods that are on known nodes, each [pods]."""
         rows = self.rows[: len(self.pods)]
@@ -120,3 +132,5 @@ class PodTable:
             more = max(size, 2 * len(self.rows)) - len(self.rows)
             self.rows = np.concatenate([self.rows, np.full(more, ABSENT, np.int32)])
             self.asks = np.concatenate([self.asks, np.zeros(more, np.int32)])
+            self.priority = np.concatenate([self.priority, np.zeros(more, np.int64)])
+            self.started_s = np.concatenate([self.started_s, np.zeros(more)])

@@ -12,12 +12,13 @@ Spec: kube-scheduler DefaultPreemption (pickOneNodeForPreemption); every node is
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from sampan.schedule import abroad, victims
+from sampan.schedule.arrays import Rows
 from sampan.schedule.plugin import PluginFailed, Reach
 from sampan.schedule.pod import Budget, Pod
 from sampan.schedule.shape import Shape
@@ -27,6 +28,9 @@ from sampan.schedule.standing import Standing
 _KEPT = 64
 _MOST_EQUALS = 16
 """So many nodes are tried for one without a cascade."""
+
+_FEW = 8
+"""So many nodes' costs are computed at once; of more, first what they cost at least."""
 
 
 class Eviction(NamedTuple):
@@ -42,6 +46,15 @@ class Plan(NamedTuple):
 
     row: int
     victims: tuple[Pod, ...]
+
+
+class _Entry(NamedTuple):
+    """`cost`: where not `exact`, the row does not cost less."""
+
+    cost: victims.Cost
+    row: int
+    version: int
+    exact: bool
 
 
 class Preemption:
@@ -123,13 +136,13 @@ class Preemption:
 
 
 class NodeCosts:
-    """What making room for one ask at one priority costs on each node."""
+    """What making room for one ask at one priority costs on each node; computed where it may be the least."""
 
     def __init__(self, snapshot: Snapshot, standing: Standing, priority: int) -> None:
         self.standing = standing
         self._snapshot = snapshot
         self._priority = priority
-        self._heap: list[tuple[victims.Cost, int, int]] = []  # cost, row, version of the row
+        self._heap: list[_Entry] = []
         self._versions: list[int] = []
         self._seen = -1
         self._as_of: tuple[int, tuple[Budget, ...]] = (-1, ())
@@ -140,22 +153,31 @@ class NodeCosts:
         At most `most`; none when no eviction makes room anywhere.
         """
         self._refresh()
-        found: list[tuple[victims.Cost, int, int]] = []
+        found: list[_Entry] = []
         while len(found) < most and (one := self._pop()) is not None:
             found.append(one)
-            if one[0][:2] != found[0][0][:2]:
+            if one.cost[:2] != found[0].cost[:2]:
                 break
         for one in found:
             heapq.heappush(self._heap, one)
-        return [row for cost, row, _ in found if cost[:2] == found[0][0][:2]]
+        return [one.row for one in found if one.cost[:2] == found[0].cost[:2]]
 
-    def _pop(self) -> tuple[victims.Cost, int, int] | None:
+    def _pop(self) -> _Entry | None:
+        """Take the row that costs least off the heap."""
         heap, versions = self._heap, self._versions
         while heap:
             one = heapq.heappop(heap)
-            if versions[one[1]] == one[2]:
+            if versions[one.row] != one.version:
+                continue
+            if one.exact:
                 return one
+            self._push(one.row)
         return None
+
+    def _push(self, row: int) -> None:
+        found = victims.on_row(self._snapshot, self.standing, row, self._priority)
+        if found is not None:
+            heapq.heappush(self._heap, _Entry(found.cost(), row, self._versions[row], exact=True))
 
     def _refresh(self) -> None:
         """Redo the rows that were touched; all of them where what happened elsewhere may matter."""
@@ -164,18 +186,24 @@ class NodeCosts:
         touched = touches.since(self._seen) if self._seen >= 0 and as_of == self._as_of else None
         local = all(rule.reach <= Reach.NODE for rule in self.standing.filters)
         if touched is None or (len(touched) and not local):
-            self._heap = []
-            self._versions = [0] * len(self._snapshot.nodes)
-            self._redo(range(len(self._snapshot.nodes)))
+            count = len(self._snapshot.nodes)
+            self._heap, self._versions = [], [0] * count
+            self._redo(np.arange(count))
         else:
-            self._redo(np.unique(touched).tolist())
+            self._redo(np.unique(touched))
         self._seen, self._as_of = touches.position, as_of
 
-    def _redo(self, rows: Iterable[int]) -> None:
-        possible = self.standing.possible()
-        for row in rows:
-            self._versions[row] += 1
-            if possible[row]:
-                found = victims.on_row(self._snapshot, self.standing, row, self._priority)
-                if found is not None:
-                    heapq.heappush(self._heap, (found.cost(), row, self._versions[row]))
+    def _redo(self, rows: Rows) -> None:
+        versions = self._versions
+        for row in rows.tolist():
+            versions[row] += 1
+        rows = rows[self.standing.possible()[rows]]
+        if len(rows) <= _FEW:
+            for row in rows.tolist():
+                self._push(row)
+            return
+        heap = [one for one in self._heap if versions[one.row] == one.version]
+        for cost, row in victims.at_least(self._snapshot, self.standing, rows, self._priority):
+            heap.append(_Entry(cost, row, versions[row], exact=False))
+        heapq.heapify(heap)
+        self._heap = heap

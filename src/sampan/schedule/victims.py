@@ -12,6 +12,9 @@ from itertools import accumulate, combinations
 from math import comb
 from typing import NamedTuple
 
+import numpy as np
+
+from sampan.schedule.arrays import Ints, Mask, Rows
 from sampan.schedule.ask import Ask
 from sampan.schedule.plugin import Reach
 from sampan.schedule.plugins.resources_fit import Fit
@@ -66,6 +69,39 @@ def on_row(snapshot: Snapshot, standing: Standing, row: int, priority: int) -> V
     return Victims(tuple(gone), sum(pod.key in keys for pod in gone))
 
 
+def at_least(snapshot: Snapshot, standing: Standing, rows: Rows, priority: int) -> list[tuple[Cost, int]]:
+    """Return (cost, row) of those of the rows, which differ, where enough can come free: what `on_row` finds does not cost less.
+
+    For many rows at once: from the amounts alone follows how many must go, and at best they are of the row's lowest priority.
+    """
+    table, count = snapshot.pods, len(rows)
+    place = np.full(len(snapshot.nodes), -1, np.intp)
+    place[rows] = np.arange(count)
+    lower = table.below(priority)
+    lower = lower[place[table.rows[lower]] >= 0]
+    at = place[table.rows[lower]]
+    asks, which = np.unique(table.asks[lower], return_inverse=True)
+    enough: Mask = np.bincount(at, minlength=count) > 0
+    fewest: Ints = np.ones(count, np.int64)
+    for number, amount in _asked(standing):
+        each = np.array([snapshot.asks[ask].amounts.get(number, 0) for ask in asks.tolist()], np.int64)[which]
+        total, largest = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        np.add.at(total, at, each)
+        np.maximum.at(largest, at, each)
+        need = amount - snapshot.resources.free[number].take(rows)
+        enough &= need <= total
+        short = enough & (need > 0)
+        fewest[short] = np.maximum(fewest[short], -(-need[short] // largest[short]))
+    lowest, newest = np.full(count, np.iinfo(np.int64).max), np.full(count, -np.inf)
+    np.minimum.at(lowest, at, table.priority[lower])
+    np.maximum.at(newest, at, table.started_s[lower])
+    found: list[tuple[Cost, int]] = []
+    for number in np.flatnonzero(enough).tolist():
+        low, few = int(lowest[number]), int(fewest[number])
+        found.append(((0, low, few * (low + _LIFT), few, -float(newest[number])), int(rows[number])))
+    return found
+
+
 def by_trial(snapshot: Snapshot, standing: Standing, row: int, lower: list[Placed]) -> Victims | None:
     """Return who of these pods, wherever they are, must go so that the standing's ask fits on a row; None where that is no help."""
     lower.sort(key=lambda placed: importance(placed[0]))
@@ -100,8 +136,11 @@ def _by_budget(pods: Sequence[Placed], budgets: Sequence[Budget]) -> tuple[list[
 def _needs(snapshot: Snapshot, standing: Standing, row: int) -> dict[int, int]:
     """Return how much must come free of each resource that the ask takes; negative where there is more than enough."""
     free = snapshot.resources.free
-    asked = [(number, amount) for rule in standing.filters if isinstance(rule, Fit) for number, amount in rule.demand]
-    return {number: amount - int(free[number][row]) for number, amount in asked}
+    return {number: amount - int(free[number][row]) for number, amount in _asked(standing)}
+
+
+def _asked(standing: Standing) -> list[tuple[int, int]]:
+    return [asked for rule in standing.filters if isinstance(rule, Fit) for asked in rule.demand]
 
 
 def _by_amounts(needs: Mapping[int, int], order: Sequence[Placed]) -> list[Pod]:

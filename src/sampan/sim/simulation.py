@@ -208,7 +208,7 @@ class Simulation:
         now_s, task = self.now_s, instances[0].task
         gang = Gang(task.name, task.count) if task.together else None
         found = self.scheduler.place(
-            [Pod(one.key, one.task.shape, one.task.priority, now_s, evicts, gang) for one in instances]
+            [Pod(one.key, one.task.shape, one.task.priority, now_s, gang=gang) for one in instances], evicts=evicts
         )
         for eviction in found.evictions:
             if eviction.pod.key in self.running:  # it may have gone with its gang

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
 from sampan.schedule.place import Scheduler
 from sampan.schedule.queues.calendar import Promise, Running
 from sampan.schedule.queues.job import Job
@@ -98,7 +96,7 @@ def chosen(scheduler: Scheduler, job: Job) -> list[str] | None:
 
     Pods of jobs evict nobody: to make room is the queues' business.
     """
-    found = scheduler.place([msgspec.structs.replace(pod, may_preempt=False) for pod in job.pods]).placements
+    found = scheduler.place(job.pods, evicts=False).placements
     if len(found) == len(job.pods):
         return [found[pod.key] for pod in job.pods]
     for key in found:
