@@ -9,6 +9,8 @@ import msgspec
 from sampan.schedule.shape import Shape
 
 FOREVER_S = math.inf
+MOST_PODS = 10_000_000
+"""Of one task that is read: each is an object, and more are a slip of the pen."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):

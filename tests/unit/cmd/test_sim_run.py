@@ -234,7 +234,7 @@ def test_policies_that_know_the_workload_where_pods_leave_too(openb, capsys):
         (["--policy", "worst"], "in simulation also best-fit, fgd, lasting"),
         (["--policy", "none.py:A"], "cannot read the scheduling policy none.py"),
         (["--seeds", "7"], "there is no order for seed 7: there are 1"),
-        (["--workload", "other"], "is not there: name a trace's file or folder"),
+        (["--workload", "other"], "is not there: --workload names one of default"),
         (["--percent", "10"], "the arrivals never are at 10 %"),
     ],
 )

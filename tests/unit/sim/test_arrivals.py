@@ -177,7 +177,7 @@ def test_no_arrivals_are_told():
 
 
 def test_a_folder_without_the_trace_is_told(tmp_path):
-    with pytest.raises(NotFound, match="is not there: name a trace's file or folder"):
+    with pytest.raises(NotFound, match="is no folder of openb: it has no openb_pod_list_WORKLOAD"):
         openb.arrivals(tmp_path, "default")
 
 
@@ -194,5 +194,15 @@ def test_the_traces_files_are_read(tmp_path):
     assert found.shapes == [first, second, first]
     assert found.orders == {42: [2, 0, 1]}
     (tmp_path / "openb_pod_list_y.csv").write_text("name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec\n")
+    (tmp_path / "orders" / "y.first").write_text("0")
     with pytest.raises(NotFound, match="no order of arrival y"):
         openb.arrivals(tmp_path, "y")
+    with pytest.raises(NotFound, match="--workload names one of x, y"):
+        openb.arrivals(tmp_path, "z")
+    for word in ("3", "-1", "one"):
+        (tmp_path / "orders" / "x.42").write_text(f"2\n{word}\n")
+        with pytest.raises(InvalidArgument, match=f"x.42, number 2 is '{word}': rows of the list of pods are 0 to 2"):
+            openb.arrivals(tmp_path, "x")
+    (tmp_path / openb.GPU_NODES).write_text("sn,cpu_milli,memory_mib,gpu,model\na,1000,10,0,\n")
+    with pytest.raises(InvalidArgument, match="has no GPU: arrivals are measured by how many of them are placed"):
+        openb.arrivals(tmp_path, "x")

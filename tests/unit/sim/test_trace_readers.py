@@ -10,7 +10,7 @@ import pytest
 
 from sampan.base.errors import InvalidArgument, NotFound
 from sampan.schedule.shape import DeviceAsk
-from sampan.sim.traces import changes, machine
+from sampan.sim.traces import batch2017, changes, machine
 from sampan.sim.traces.read import read
 from sampan.sim.traces.trace import some
 
@@ -59,7 +59,14 @@ def test_two_columns_are_enough_and_packed_files_are_read(tmp_path):
         ("arrival,duration\n1\n", r"line 2: there are 1 cells for 2 columns"),
         ("arrival,duration\n1,2\nx,2\n", r"line 3: arrival is 'x': a number that is not negative is wanted"),
         ("arrival,duration\n1,-2\n", r"duration is '-2': a number that is not negative"),
-        ("arrival,duration\ninf,2\n", "arrival is not a time"),
+        ("arrival,duration\n1,-2\n", "a number that is not negative is wanted, or inf"),
+        ("arrival,duration\n1,nan\n", "duration is 'nan': a number that is not negative"),
+        ("arrival,duration\ninf,2\n", "arrival is 'inf': a number that is not negative is wanted, at most 1e"),
+        ("arrival,duration,cpu,cpu\n1,2,3,4\n", "has two columns 'cpu': give each a name of its own"),
+        ("arrival,duration,cpu\n1,2,1e30\n", "cpu is 1e30: at most 1,000,000,000,000,000 is wanted"),
+        ("arrival,duration,memory\n1,2,9Ei\n", "memory is 9Ei: at most 1,000,000,000,000,000 is wanted"),
+        ("arrival,duration,priority\n1,2,2147483648\n", "priority is 2147483648: at most 2,147,483,647 is wanted"),
+        ("arrival,duration,count\n1,2,1000000000000\n", "count is 1000000000000: at most 10,000,000 is wanted"),
         ("arrival,duration,cpu\n1,2,lots\n", r"cpu is 'lots': quantities must match"),
         ("arrival,duration,gpu\n1,2,1.5\n", r"gpu is '1.5': a part of one, or whole ones"),
         ("arrival,duration,count\n1,2,0\n", "count is 0: at least 1 is wanted"),
@@ -74,6 +81,14 @@ def test_a_plain_file_that_is_refused(tmp_path, text, said):
         read(written(tmp_path, "t.csv", text))
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+def test_files_as_spreadsheets_write_them(tmp_path, name):
+    """A byte order mark, carriage returns, blanks beside commas."""
+    text = b'\xef\xbb\xbfarrival, duration, user\r\n0, 3, ann\r\n\r\n1,4,"b, c"\r\n'
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    assert [(task.duration_s, task.user) for task in read(tmp_path / name).tasks] == [(3.0, "ann"), (4.0, "b, c")]
+
+
 def test_batch_tasks_of_2017(tmp_path):
     text = (
         ",submit_time,duration,cpu,memory,job_id,task_id,instances_num,disk\n"
@@ -85,6 +100,10 @@ def test_batch_tasks_of_2017(tmp_path):
     assert (second.name, second.duration_s, second.together) == ("job-1-1-0", 116.5, False)
     with pytest.raises(InvalidArgument, match="say how large one is, by --capacity cpu=64,memory=256Gi"):
         read(path)
+    with pytest.raises(InvalidArgument, match="has no column cpu: batch tasks of 2017 have cpu, duration, "):
+        batch2017.read(written(tmp_path, "plain.csv", "arrival,duration\n1,1\n"), LARGE)
+    with pytest.raises(InvalidArgument, match="line 2: cpu is '1e300'"):
+        read(written(tmp_path, "jobs.csv", text.replace("116.5,1.0", "116.5,1e300")), node=LARGE)
 
 
 SWF = """; Version: 2.2
@@ -120,10 +139,29 @@ def test_memory_of_a_log_in_swf_counts_where_machines_have_some(tmp_path):
         assert second.shape.requests == (("cpu", 1000),)
 
 
-@pytest.mark.parametrize("line", ["1 2 3", "1 0 5 x 4 -1 -1 8 20 -1 1 3 1 1 2 -1 -1 -1"])
-def test_a_line_that_is_no_job(tmp_path, line):
-    with pytest.raises(InvalidArgument, match="line 2: a job in SWF is 18 numbers"):
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("1 2 3", "a job in SWF is 18 numbers"),
+        ("1 0 5 x 4 -1 -1 8 20 -1 1 3 1 1 2 -1 -1 -1", "a job in SWF is 18 numbers"),
+        ("1 nan 5 9 4 -1 -1 8 20 -1 1 3 1 1 2 -1 -1 -1", "a job in SWF is 18 numbers, none beyond 1e"),
+        ("1 0 5 9 4 -1 -1 8 20 inf 1 3 1 1 2 -1 -1 -1", "a job in SWF is 18 numbers, none beyond 1e"),
+        ("1 0 5 9 4 -1 -1 8e9 20 -1 1 3 1 1 2 -1 -1 -1", "a job has at most 10,000,000 processors"),
+    ],
+)
+def test_a_line_that_is_no_job(tmp_path, line, said):
+    with pytest.raises(InvalidArgument, match=f"line 2: {said}"):
         read(written(tmp_path, "log.swf", f"; Version: 2.2\n{line}\n"))
+
+
+def test_a_machine_that_is_too_large(tmp_path):
+    with pytest.raises(InvalidArgument, match="MaxNodes is 99999999999: at most 10,000,000 is wanted"):
+        read(written(tmp_path, "log.swf", SWF.replace("MaxNodes: 3", "MaxNodes: 99999999999")))
+
+
+def test_a_job_of_which_nothing_is_known_is_left_out(tmp_path):
+    unknown = read(written(tmp_path, "log.swf", " ".join(["1", *["-1"] * 17])))
+    assert (unknown.tasks, unknown.left_out[:7]) == ([], "1 lines")
 
 
 def test_a_log_whose_head_says_nothing_has_no_machines(tmp_path):
@@ -150,8 +188,12 @@ def test_a_folder_of_openb(tmp_path):
     assert p.shape.devices == (DeviceAsk("gpu", 1, 500),)
     assert [(node.name, node.devices) for node in trace.nodes] == [("b", (("gpu", (1000, 1000)),)), ("a", ())]
     assert trace.left_out == "1 pods that were never scheduled are left out"
-    with pytest.raises(NotFound, match="is not there"):
+    with pytest.raises(NotFound, match="is not there: --workload names one of default"):
         read(tmp_path, "other")
+    for name in ("a", ""):
+        written(tmp_path, "openb_node_list_all_node.csv", f"sn,cpu_milli,memory_mib\na,1,1\n{name},1,1\n")
+        with pytest.raises(InvalidArgument, match=f"line 3: sn is '{name}': each machine has a name of its own"):
+            read(tmp_path)
 
 
 def test_nodes_are_drawn_by_the_seed():
@@ -171,6 +213,7 @@ def test_changes_of_nodes(tmp_path):
     for wrong, said in [
         ("time,node\n", "its first line is time,node,change"),
         ("time,node,change\n1,b,fail\n", "line 2: there is no node 'b': the first is a"),
+        ("time,node,change\ninf,a,fail\n", "line 2: time is 'inf'"),
         ("time,node,change\n1,a,explode\n", "change is 'explode': fail, drain or return is wanted"),
     ]:
         with pytest.raises(InvalidArgument, match=said):
@@ -185,6 +228,16 @@ def test_what_is_no_trace(tmp_path):
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidArgument, match="cannot be read as text"):
         read(tmp_path / "bytes.csv")
+    packed = gzip.compress(b"arrival,duration\n" + b"1,1\n" * 99)
+    for number, broken in enumerate((b"plain", packed[:-12], packed[:12] + b"\xff" * 9)):
+        (tmp_path / f"{number}.csv.gz").write_bytes(broken)
+        with pytest.raises(InvalidArgument, match="cannot be read as text"):
+            read(tmp_path / f"{number}.csv.gz")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(NotFound, match=r"folder.csv is no folder of openb: it has no openb_pod_list_WORKLOAD.csv"):
+        read(tmp_path / "folder.csv")
+    with pytest.raises(InvalidArgument, match=r"folder.csv is a folder: name a file in it"):
+        changes.read(tmp_path / "folder.csv", [])
 
 
 @real

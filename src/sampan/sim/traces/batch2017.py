@@ -9,11 +9,11 @@ instances_num             instances that are alike; each is placed alone
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
+from sampan.base.errors import InvalidArgument
 from sampan.schedule.node import Node
-from sampan.sim.task import Task
+from sampan.sim.task import MOST_PODS, Task
 from sampan.sim.traces import machine, table
 from sampan.sim.traces.trace import Trace, in_order
 
@@ -26,14 +26,19 @@ def read(path: Path, node: Node) -> Trace:
     Raises:
         NotFound, InvalidArgument
     """
+    missing = sorted(COLUMNS - set(table.head(path)))
+    if missing:
+        raise InvalidArgument(
+            f"{path} has no column {missing[0]}: batch tasks of 2017 have {', '.join(sorted(COLUMNS))}"
+        )
     memory = dict(node.allocatable)["memory"]
     tasks = [
         Task(
             name=f"job-{row.text('job_id')}-{row.text('task_id')}-{number}",
             arrival_s=row.number("submit_time"),
             duration_s=row.number("duration"),
-            shape=machine.shape(math.ceil(row.number("cpu") * 1000), math.ceil(row.number("memory") * memory)),
-            count=row.whole("instances_num", least=1),
+            shape=machine.shape(row.parts("cpu", 1000), row.parts("memory", memory)),
+            count=row.whole("instances_num", "", 1, MOST_PODS),
         )
         for number, row in enumerate(table.rows(path))
     ]

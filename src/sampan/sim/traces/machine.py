@@ -16,6 +16,8 @@ from sampan.schedule.shape import DeviceAsk, NodeTerm, Shape, amounts, pairs
 GPU, MODEL = "gpu", "gpu-model"
 MANY = 1_000_000
 """Pods on a node, where nothing limits them."""
+MOST_GPUS = 1024
+"""Of one machine that is read: each has a column of its own."""
 
 
 def node(name: str, cpu: int, memory: int, gpus: int = 0, model: str = "", pods: int = MANY) -> Node:

@@ -22,6 +22,7 @@ ALL_NODES, GPU_NODES, PODS = "openb_node_list_all_node.csv", "openb_node_list_gp
 ORDERS = "orders"
 PRIORITIES = {"LS": 2, "Guaranteed": 2, "Burstable": 1, "BE": 0}
 _MI = 1 << 20
+_MOST_MIB = table.MOST // _MI
 
 
 def read(folder: Path, workload: str) -> Trace:
@@ -30,13 +31,13 @@ def read(folder: Path, workload: str) -> Trace:
     Raises:
         NotFound, InvalidArgument: a file is missing, is not of this form, or has no times.
     """
-    path = folder / PODS.format(workload)
+    path = _pods(folder, workload)
     if "scheduled_time" not in table.head(path):
         raise InvalidArgument(f"{path} has no times: give a --workload that has, or --arrivals")
     rows = list(table.rows(path))
     ran = [row for row in rows if row.text("scheduled_time")]
     names = ALL_NODES if (folder / ALL_NODES).exists() else GPU_NODES
-    nodes = [_node(row) for row in table.rows(folder / names)]
+    nodes = _nodes(folder / names)
     idle = len(rows) - len(ran)
     why = f"{idle} pods that were never scheduled are left out" if idle else ""
     return Trace(in_order([_task(number, row) for number, row in enumerate(ran)]), nodes, why)
@@ -56,20 +57,47 @@ def arrivals(folder: Path, workload: str) -> Arrivals:
     Raises:
         NotFound, InvalidArgument: a file is missing, or is not of this form.
     """
-    nodes = [_node(row) for row in table.rows(folder / GPU_NODES)]
-    shapes = [_shape(row) for row in table.rows(folder / PODS.format(workload))]
-    paths = sorted((folder / ORDERS).glob(f"{workload}.*"))
+    shapes = [_shape(row) for row in table.rows(_pods(folder, workload))]
+    nodes = _nodes(folder / GPU_NODES)
+    if not any(node.devices for node in nodes):
+        raise InvalidArgument(f"{folder / GPU_NODES} has no GPU: arrivals are measured by how many of them are placed")
+    paths = [path for path in sorted((folder / ORDERS).glob(f"{workload}.*")) if path.suffix[1:].isdecimal()]
     if not paths:
-        raise NotFound(f"{folder / ORDERS} has no order of arrival {workload}.SEED")
-    return Arrivals(
-        nodes, shapes, {int(path.suffix[1:]): [int(row) for row in path.read_text().split()] for path in paths}
-    )
+        raise NotFound(f"{folder / ORDERS} has no order of arrival {workload}.SEED, where SEED is a number")
+    return Arrivals(nodes, shapes, {int(path.suffix[1:]): _order(path, len(shapes)) for path in paths})
 
 
-def _node(row: Row) -> Node:
-    return machine.node(
-        row.text("sn"), row.whole("cpu_milli"), row.whole("memory_mib") * _MI, row.whole("gpu", "0"), row.text("model")
-    )
+def _pods(folder: Path, workload: str) -> Path:
+    """Return the list of a workload."""
+    path = folder / PODS.format(workload)
+    if path.exists():
+        return path
+    before, after = PODS.split("{}")
+    there = sorted(each.name.removeprefix(before).removesuffix(after) for each in folder.glob(PODS.format("*")))
+    if not there:
+        raise NotFound(f"{folder} is no folder of openb: it has no {PODS.format('WORKLOAD')}")
+    raise NotFound(f"{path} is not there: --workload names one of {', '.join(there)}")
+
+
+def _order(path: Path, pods: int) -> list[int]:
+    with table.opened(path) as file:
+        words = file.read().split()
+    for number, word in enumerate(words, 1):
+        if not word.isdecimal() or int(word) >= pods:
+            raise InvalidArgument(f"{path}, number {number} is {word!r}: rows of the list of pods are 0 to {pods - 1}")
+    return [int(word) for word in words]
+
+
+def _nodes(path: Path) -> list[Node]:
+    found: dict[str, Node] = {}
+    for row in table.rows(path):
+        name = row.text("sn")
+        if not name or name in found:
+            raise InvalidArgument(f"{row.where}: sn is {name!r}: each machine has a name of its own")
+        gpus = row.whole("gpu", "0", most=machine.MOST_GPUS)
+        memory = row.whole("memory_mib", most=_MOST_MIB) * _MI
+        found[name] = machine.node(name, row.whole("cpu_milli"), memory, gpus, row.text("model"))
+    return list(found.values())
 
 
 def _task(number: int, row: Row) -> Task:
@@ -87,7 +115,7 @@ def _task(number: int, row: Row) -> Task:
 
 
 def _shape(row: Row) -> Shape:
-    gpus = row.whole("num_gpu", "0")
-    milli = row.whole("gpu_milli", "0") if gpus == 1 else WHOLE
+    gpus = row.whole("num_gpu", "0", most=machine.MOST_GPUS)
+    milli = row.whole("gpu_milli", "0", most=WHOLE) if gpus == 1 else WHOLE
     models = tuple(sorted(filter(None, row.text("gpu_spec").split("|"))))
-    return machine.shape(row.whole("cpu_milli"), row.whole("memory_mib") * _MI, gpus, milli, models)
+    return machine.shape(row.whole("cpu_milli"), row.whole("memory_mib", most=_MOST_MIB) * _MI, gpus, milli, models)

@@ -5,7 +5,7 @@ cpu, memory           quantities a pod: 500m or 0.5 (cores), 2Gi (bytes)
 gpu, gpu_model        0.5: half of one, 2: two whole ones; models that will do, joined by |
 count                 pods that are alike; 1 where it is not said
 gang                  yes: they start together or not at all
-priority              a whole number; higher goes first, and may evict
+priority              a whole number of 32 bits; higher goes first, and may evict
 user, queue, class    whom it is for, by what it is compared
 """
 
@@ -17,7 +17,7 @@ from sys import intern
 from sampan.base.errors import InvalidArgument
 from sampan.schedule.devices import WHOLE
 from sampan.schedule.shape import Shape
-from sampan.sim.task import Task
+from sampan.sim.task import MOST_PODS, Task
 from sampan.sim.traces import machine, table
 from sampan.sim.traces.table import Row
 from sampan.sim.traces.trace import Trace, in_order
@@ -45,19 +45,16 @@ def _task(number: int, row: Row) -> Task:
     gang = row.text("gang", "no")
     if gang not in ("yes", "no"):
         raise InvalidArgument(f"{row.where}: gang is {gang!r}: yes or no is wanted")
-    arrival_s = row.number("arrival")
-    if arrival_s == float("inf"):
-        raise InvalidArgument(f"{row.where}: arrival is not a time")
     return Task(
         name=f"task-{number}",
-        arrival_s=arrival_s,
-        duration_s=row.number("duration"),
+        arrival_s=row.number("arrival"),
+        duration_s=row.number("duration", endless=True),
         shape=_shape(row),
-        priority=row.whole("priority", "0", least=None),
+        priority=row.whole("priority", "0", -(2**31), 2**31 - 1),
         user=intern(row.text("user")),
         queue=intern(row.text("queue")),
         kind=intern(row.text("class")),
-        count=row.whole("count", "1", least=1),
+        count=row.whole("count", "1", 1, MOST_PODS),
         together=gang == "yes",
     )
 

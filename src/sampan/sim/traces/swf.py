@@ -16,15 +16,16 @@ from pathlib import Path
 
 from sampan.base.errors import InvalidArgument
 from sampan.schedule.node import Node
-from sampan.sim.task import Task
+from sampan.sim.task import MOST_PODS, Task
 from sampan.sim.traces import machine
-from sampan.sim.traces.table import opened
+from sampan.sim.traces.table import MOST, opened
 from sampan.sim.traces.trace import Trace, in_order
 
 FIELDS = 18
 JOB, SUBMIT, RUN, GOT, USED_MEMORY, ASKED, ASKED_MEMORY, STATUS, USER, QUEUE = 0, 1, 3, 4, 6, 7, 9, 10, 11, 14
 UNKNOWN = -1
 PARTS = (2, 3, 4)
+_MOST_OF = {"MaxProcs": MOST_PODS, "MaxNodes": MOST_PODS, "MaxMemory": MOST >> 10}
 _HEAD = re.compile(r";\s*([A-Za-z]+):\s*(\S+)")
 
 
@@ -45,7 +46,7 @@ def read(path: Path, node: Node | None = None) -> Trace:
         else:
             tasks.append(task)
     why = f"{left_out} lines of jobs that never ran, or of parts of jobs, are left out" if left_out else ""
-    return Trace(in_order(tasks), _nodes(heads), why)
+    return Trace(in_order(tasks), _nodes(path, heads), why)
 
 
 def _jobs(path: Path, heads: dict[str, str]) -> Iterator[tuple[int, list[float]]]:
@@ -65,8 +66,10 @@ def _fields(where: str, text: str) -> list[float]:
         fields = [float(word) for word in text.split()]
     except ValueError:
         fields = []
-    if len(fields) != FIELDS:
-        raise InvalidArgument(f"{where}: a job in SWF is {FIELDS} numbers")
+    if len(fields) != FIELDS or not all(abs(field) <= MOST for field in fields):
+        raise InvalidArgument(f"{where}: a job in SWF is {FIELDS} numbers, none beyond {MOST:.0e}")
+    if max(fields[GOT], fields[ASKED]) > MOST_PODS:
+        raise InvalidArgument(f"{where}: a job has at most {MOST_PODS:,} processors")
     return fields
 
 
@@ -91,11 +94,14 @@ def _name(what: str, number: float) -> str:
     return "" if number == UNKNOWN else f"{what}-{number:.0f}"
 
 
-def _nodes(heads: dict[str, str]) -> list[Node]:
+def _nodes(path: Path, heads: dict[str, str]) -> list[Node]:
     """Return the machine's nodes: MaxNodes of them with MaxProcs in all, and MaxMemory (KB) each where it is said."""
-    sizes = {
-        name: int(heads[name]) for name in ("MaxProcs", "MaxNodes", "MaxMemory") if heads.get(name, "").isdecimal()
-    }
+    sizes = {}
+    for name, most in _MOST_OF.items():
+        if heads.get(name, "").isdecimal():
+            sizes[name] = int(heads[name])
+            if sizes[name] > most:
+                raise InvalidArgument(f"{path}: {name} is {sizes[name]}: at most {most:,} is wanted")
     processors = sizes.get("MaxProcs") or sizes.get("MaxNodes") or 0
     count = sizes.get("MaxNodes") or processors
     memory = sizes.get("MaxMemory", 0) << 10
