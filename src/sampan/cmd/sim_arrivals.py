@@ -53,7 +53,7 @@ def run(words: argparse.Namespace) -> int:
         drawn = chart(
             "GPU placed, first order", curves, Axis("GPU that has arrived, % of the cluster's"), Axis("%"), 100.0
         )
-        Path(words.html).write_text(page(f"Placing {words.workload}", [], table, [drawn]))
+        words.html.write_text(page(f"Placing {words.workload}", [], table, [drawn]))
     return 0
 
 

@@ -16,6 +16,7 @@ from sampan.cli.errors import UsageError
 from sampan.cli.units import parse_duration_ns
 from sampan.client import kubeconfig
 from sampan.client.http import HttpClient
+from sampan.cmd.sim_words import whole
 from sampan.kube import quantity
 from sampan.sim.hollow import CAPACITY, HollowNodes, Wish
 
@@ -51,14 +52,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Register nodes that are ready, keep their leases, and run pods without a container.",
     )
     add = parser.add_argument
-    add("count", type=_count, metavar="N")
+    add("count", type=whole(1, 100_000), metavar="N")
     add("--kubeconfig", default=kubeconfig.default(), metavar="F")
     add("--prefix", default="hollow", metavar="NAME", help="the nodes are NAME-0 and on (default hollow)")
     add(
         "--capacity", type=_capacity, metavar="K=Q,…", help="default cpu=32,memory=256Gi,ephemeral-storage=1Ti,pods=110"
     )
     add("--label", type=_pair, action="append", default=[], metavar="K=V", help="on every node")
-    add("--zones", type=int, default=0, metavar="N", help="spread them over zone-0 and on")
+    add("--zones", type=whole(0), default=0, metavar="N", help="spread them over zone-0 and on")
     add(
         "--start-delay",
         type=seconds,
@@ -71,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         "--end-after", type=seconds, metavar="T", help="pods that may end (restartPolicy Never, OnFailure) succeed then"
     )
     add("--keep", action="store_true", help="leave nodes and pods behind; another run takes them up")
-    add("--log-level", default="warning")
+    add("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
     return parser
 
 
@@ -105,12 +106,6 @@ def seconds(text: str) -> float:
         return parse_duration_ns(text) / 10**9
     except UsageError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text!r}: from 1 to 100000")
-    return int(text)
 
 
 def _pair(text: str) -> tuple[str, str]:

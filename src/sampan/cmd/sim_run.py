@@ -14,13 +14,16 @@ import msgspec
 
 from sampan.base.errors import InvalidArgument, SampanError
 from sampan.cli.table import Row, show
-from sampan.kube import quantity
+from sampan.cmd.sim_words import new_file, number, whole
 
 if TYPE_CHECKING:
     from sampan.schedule.node import Node
     from sampan.schedule.shape import Shape
     from sampan.sim.summary import Summary
     from sampan.sim.traces.trace import Trace
+
+PRINTED = Path("-")
+"""Where `--json` writes to instead of the table."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,9 +62,11 @@ def _run(words: argparse.Namespace) -> int:
     trace = _trace(words)
     nodes = trace.nodes
     if words.nodes and words.capacity:
-        nodes = [_machine(words.capacity, f"node-{number:05}") for number in range(words.nodes)]
+        nodes = [msgspec.structs.replace(words.capacity, name=f"node-{number:05}") for number in range(words.nodes)]
     elif words.nodes and nodes:
         nodes = some(nodes, words.nodes, words.seed)
+    if not trace.tasks:
+        raise InvalidArgument(f"{words.trace} has no tasks to replay{f': {trace.left_out}' * bool(trace.left_out)}")
     if not nodes:
         raise InvalidArgument(
             f"{words.trace} has no machines: say how many and how large, such as --nodes 100 --capacity cpu=64,memory=256Gi"
@@ -93,10 +98,14 @@ def _trace(words: argparse.Namespace) -> Trace:
     from sampan.sim.traces.read import read
     from sampan.sim.traces.trace import scaled
 
-    machine = _machine(words.capacity, "") if words.capacity else None
-    trace = read(Path(words.trace), words.workload, machine)
+    trace = read(Path(words.trace), words.workload, words.capacity)
     tasks = trace.tasks[: words.limit] if words.limit else trace.tasks
-    return trace._replace(tasks=tasks if words.scale == 1 else scaled(tasks, words.scale, words.seed))
+    found = tasks if words.scale == 1 else scaled(tasks, words.scale, words.seed)
+    if tasks and not found:
+        raise InvalidArgument(
+            f"--scale {words.scale:g} leaves none of {len(tasks)} tasks: give more, or another --seed"
+        )
+    return trace._replace(tasks=found)
 
 
 def _tell(run: Run, words: argparse.Namespace) -> None:
@@ -106,28 +115,17 @@ def _tell(run: Run, words: argparse.Namespace) -> None:
     rows = comparison.table(run.policies)
     about = [f"{run.nodes} nodes, {run.tasks} tasks of {run.trace}, {run.policies[0].arrived} pods."]
     about += [f"{run.left_out}."] if run.left_out else []
-    if words.json == "-":
+    if words.json == PRINTED:
         print(msgspec.json.encode(run).decode())
     else:
         print("\n".join(about))
         names = [str(number) for number in range(len(rows[0]))]
         cells: list[Row] = [dict(zip(names, row, strict=True)) for row in rows[1:]]
         show(cells, tuple(zip(rows[0], names, strict=True)))
-    if words.json and words.json != "-":
-        Path(words.json).write_bytes(msgspec.json.encode(run) + b"\n")
+    if words.json and words.json != PRINTED:
+        words.json.write_bytes(msgspec.json.encode(run) + b"\n")
     if words.html:
-        Path(words.html).write_text(page("A simulation", about, rows, comparison.charts(run.policies)))
-
-
-def _machine(capacity: dict[str, str], name: str) -> Node:
-    """Return a node of the capacity that was given."""
-    from sampan.sim.traces import machine
-
-    def amount(resource: str, unit: int, default: str) -> int:
-        return math.ceil(quantity.parse(capacity.get(resource, default)).amount * unit)
-
-    cpu, memory, pods = amount("cpu", 1000, "0"), amount("memory", 1, "0"), amount("pods", 1, str(machine.MANY))
-    return machine.node(name, cpu, memory, amount("gpu", 1, "0"), capacity.get("gpu_model", ""), pods)
+        words.html.write_text(page("A simulation", about, rows, comparison.charts(run.policies)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -146,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--workload", default="default", metavar="W", help="which list of pods of a folder; default `default`")
     add(
         "--nodes",
-        type=_count,
+        type=whole(1, 1_000_000),
         metavar="N",
         help="so many machines of --capacity, or so many of the trace's, drawn by the seed",
     )
@@ -157,21 +155,32 @@ def _parser() -> argparse.ArgumentParser:
         help="of each machine: cpu=64,memory=256Gi,gpu=8,gpu_model=T4,pods=110",
     )
     add("--changes", metavar="FILE", help="a .csv file of nodes that fail, are drained, return: time,node,change")
-    add("--limit", type=_count, metavar="N", help="only the first tasks")
+    add("--limit", type=whole(1), metavar="N", help="only the first tasks")
     add("--scale", type=float, default=1.0, metavar="S", help="each task so many times, on average")
-    add("--seed", type=int, default=1, metavar="N", help="what is drawn for --scale and --nodes; default 1")
-    add("--until", type=float, default=math.inf, metavar="T", help="end at this second of the trace's clock")
+    add("--seed", type=whole(0), default=1, metavar="N", help="what is drawn for --scale and --nodes; default 1")
+    add(
+        "--until",
+        type=number(-math.inf, math.inf),
+        default=math.inf,
+        metavar="T",
+        help="end at this second of the trace's clock",
+    )
     add("--by", choices=("user", "queue", "class"), default="user", help="whose shares are compared; default user")
     add("--no-preemption", dest="preemption", action="store_false", help="nobody is evicted for a higher priority")
-    add("--json", metavar="FILE", help="write all figures and series, too; `-`: print them instead of the table")
-    add("--html", metavar="FILE", help="write a page with charts, too")
+    add(
+        "--json",
+        type=_json,
+        metavar="FILE",
+        help="write all figures and series, too; `-`: print them instead of the table",
+    )
+    add("--html", type=new_file, metavar="FILE", help="write a page with charts, too")
     once = parser.add_argument_group(
         "--arrivals", "each pod of an openb folder is placed once, or never; nothing leaves"
     )
     once.add_argument("--arrivals", action="store_true", help="in the published orders; the default policy is lasting")
-    once.add_argument("--seeds", type=_numbers, default=[], metavar="N,N", help="orders of arrival; all when not given")
+    once.add_argument("--seeds", type=_seeds, default=[], metavar="N,N", help="orders of arrival; all when not given")
     once.add_argument(
-        "--percent", type=int, default=130, metavar="P", help="allocation is told at P %% arrived; default 130"
+        "--percent", type=whole(0), default=130, metavar="P", help="allocation is told at P %% arrived; default 130"
     )
     return parser
 
@@ -179,27 +188,29 @@ def _parser() -> argparse.ArgumentParser:
 _RESOURCES = ("cpu", "memory", "gpu", "gpu_model", "pods")
 
 
-def _capacity(text: str) -> dict[str, str]:
-    found = {}
+def _capacity(text: str) -> Node:
+    """Return a machine, without a name."""
+    from sampan.sim.traces import machine, table
+
+    found: dict[str, str] = {}
     for part in text.split(","):
         name, separator, value = part.partition("=")
         if name not in _RESOURCES or not separator:
             raise argparse.ArgumentTypeError(f"{part!r}: write RESOURCE=QUANTITY, of {', '.join(_RESOURCES)}")
-        try:
-            negative = name != "gpu_model" and quantity.parse(value).amount < 0
-        except quantity.QuantityError as error:
-            raise argparse.ArgumentTypeError(f"{part}: {error}") from error
-        if negative:
-            raise argparse.ArgumentTypeError(f"{part}: at least 0 is wanted")
+        if name in found:
+            raise argparse.ArgumentTypeError(f"{text!r}: {name} is there twice")
         found[name] = value
-    return found
+    row = table.Row(repr(text), found)
+    try:
+        cpu, memory, gpus = row.amount("cpu", 1000), row.amount("memory"), row.whole("gpu", "0", 0, machine.MOST_GPUS)
+        return machine.node("", cpu, memory, gpus, row.text("gpu_model"), row.whole("pods", str(machine.MANY)))
+    except InvalidArgument as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r}: a number from 1 on")
-    return int(text)
+def _json(text: str) -> Path:
+    return PRINTED if text == str(PRINTED) else new_file(text)
 
 
-def _numbers(text: str) -> Sequence[int]:
-    return [int(number) for number in text.split(",")]
+def _seeds(text: str) -> Sequence[int]:
+    return [whole(0)(word) for word in text.split(",")]

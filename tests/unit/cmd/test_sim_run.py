@@ -165,8 +165,8 @@ def test_an_end_before_the_end(plain, capsys):
         ([], "has no machines: say how many and how large, such as --nodes 100 --capacity cpu=64,memory=256Gi"),
         (["--scale", "0", *MACHINES], "a trace cannot be scaled by 0: give a number above 0"),
         (["--until", "-1", *MACHINES], "the first task comes at 0 s, which is after -1 s"),
-        (["--html", "/nowhere/page.html", *MACHINES], "No such file or directory: '/nowhere/page.html'"),
-        (["--scale", "0.0001", *MACHINES], "there is nothing to simulate: 2 nodes and 0 tasks"),
+        (["--scale", "nan", *MACHINES], "a trace cannot be scaled by nan: give a number above 0, at most 1,000,000"),
+        (["--scale", "0.0001", *MACHINES], "--scale 0.0001 leaves none of 12 tasks: give more, or another --seed"),
     ],
 )
 def test_what_is_refused(plain, capsys, words, said):
@@ -174,13 +174,30 @@ def test_what_is_refused(plain, capsys, words, said):
     assert said in capsys.readouterr().err
 
 
+def test_a_trace_without_tasks_is_refused(tmp_path, capsys):
+    nothing, unknown = tmp_path / "nothing.csv", tmp_path / "unknown.swf"
+    nothing.write_text("arrival,duration\n")
+    unknown.write_text(" ".join(["1", *["-1"] * 17]))
+    for path, said in ((nothing, ""), (unknown, ": 1 lines of jobs that never ran, or of parts of jobs, are left out")):
+        assert main(["sim", "run", "--trace", str(path), *MACHINES]) == 1
+        assert capsys.readouterr().err == f"sampan: {path} has no tasks to replay{said}\n"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--nodes", "0"], "a number from 1 on"),
+        (["--nodes", "0"], "'0': a whole number from 1 to 1000000 is wanted"),
+        (["--seed", "-1"], "'-1': a whole number from 0 to"),
+        (["--until", "nan"], "'nan': a number from -inf to inf is wanted"),
+        (["--seeds", "1,x"], "'x': a whole number from 0 to"),
+        (["--html", "/nowhere/page.html"], "'/nowhere/page.html': name a file in a folder that is there"),
+        (["--json", "/"], "'/': name a file in a folder that is there"),
         (["--capacity", "disk=3"], "write RESOURCE=QUANTITY, of cpu, memory, gpu, gpu_model, pods"),
-        (["--capacity", "cpu=much"], "cpu=much: quantities must match"),
-        (["--capacity", "cpu=-2"], "cpu=-2: at least 0 is wanted"),
+        (["--capacity", "cpu=much"], "'cpu=much': cpu is 'much': quantities must match"),
+        (["--capacity", "cpu=-2"], "'cpu=-2': cpu is -2: at least 0 is wanted"),
+        (["--capacity", "cpu=1e30"], "cpu is 1e30: at most 1,000,000,000,000,000 is wanted"),
+        (["--capacity", "cpu=4,gpu=0.5"], "gpu is '0.5': a whole number is wanted"),
+        (["--capacity", "cpu=4,cpu=8"], "cpu is there twice"),
     ],
 )
 def test_words_that_are_not_understood(plain, capsys, words, said):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sampan.base.errors import InvalidArgument
 from sampan.schedule.node import Node
 from sampan.schedule.profile import DEFAULT, PACKING
 from sampan.schedule.shape import Shape, amounts
@@ -204,6 +205,11 @@ def test_figures_by_hand():
     assert found.fairness is not None
     assert {name: one.served for name, one in found.fairness.owners.items()} == {"a": 100.0, "b": 80.0, "c": 0.0}
     assert found.fairness.jain == pytest.approx(1.8**2 / (3 * 1.64))
+
+
+def test_nothing_to_replay_is_refused():
+    with pytest.raises(InvalidArgument, match="there is nothing to simulate: 1 nodes and 0 tasks"):
+        replay("p", DEFAULT, [machine.node("n", 2000, GI)], [])
 
 
 def test_lost_work_and_a_cut():

@@ -12,6 +12,8 @@ from sampan.base.errors import InvalidArgument
 from sampan.schedule.node import Node
 from sampan.sim.task import Task
 
+MOST_TIMES = 1_000_000
+
 
 class Trace(NamedTuple):
     """`tasks` in order of arrival. `nodes`: empty where the trace has no machines. `left_out`: what was not read, and why."""
@@ -30,10 +32,10 @@ def scaled(tasks: Sequence[Task], factor: float, seed: int) -> list[Task]:
     """Return each task `factor` times on average: what is left of whole copies is drawn by the seed.
 
     Raises:
-        InvalidArgument: the factor is not positive.
+        InvalidArgument: the factor is not positive, or is too large.
     """
-    if not 0 < factor < 1e9:
-        raise InvalidArgument(f"a trace cannot be scaled by {factor:g}: give a number above 0")
+    if not 0 < factor <= MOST_TIMES:
+        raise InvalidArgument(f"a trace cannot be scaled by {factor:g}: give a number above 0, at most {MOST_TIMES:,}")
     whole, part = divmod(factor, 1)
     source = Random(seed)  # noqa: S311  (no secret)
     return [copy for task in tasks for copy in _copies(task, int(whole) + (source.random() < part))]
