@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sampan.base.errors import InvalidArgument, SampanError
 from sampan.cli.table import Row, show
+from sampan.cmd.sim_words import new_file, number, whole
 
 if TYPE_CHECKING:
     from sampan.sim.colocation_meter import Figures, Meter
@@ -38,7 +39,7 @@ def main(argv: list[str]) -> int:
     words = _parser().parse_args(argv)
     try:
         return _run(words)
-    except SampanError as error:
+    except (SampanError, OSError) as error:
         print(f"sampan: {error}", file=sys.stderr)
         return 1
 
@@ -48,15 +49,12 @@ def _run(words: argparse.Namespace) -> int:
     from sampan.sim.colocation import Colocation
     from sampan.sim.colocation_world import Mode
 
-    policy = Policy(cpu_margin=words.margin)
-    world = _world(words)
+    policy, world = Policy(cpu_margin=words.margin), _world(words)
     until_s = words.hours * 3600 if words.hours else _end(world)
-    modes = [*Mode] if words.without else [Mode.COLOCATED]
-    rows: list[Row] = []
-    meters: dict[str, Meter] = {}
-    found: Figures | None = None
     actions: list[str] = []
-    for mode in modes:
+    figures: dict[str, Figures] = {}
+    meters: dict[str, Meter] = {}
+    for mode in Mode if words.without else [Mode.COLOCATED]:  # this is the last, always
         run = Colocation(
             world,
             mode,
@@ -68,16 +66,15 @@ def _run(words: argparse.Namespace) -> int:
             plans=not words.no_plans,
             told=lambda now_s, action: actions.append(f"{now_s:.0f} s: {action.message()}\n"),
         )
-        found = run.run(until_s)
-        meters[mode.value] = run.meter
-        rows.append(_row(mode.value, found))
+        figures[mode.value], meters[mode.value] = run.run(until_s), run.meter
+    rows, found = [_row(mode, each) for mode, each in figures.items()], figures[Mode.COLOCATED.value]
+    about = [_about(world, found, until_s), verdict(found)]
     show(rows, _COLUMNS)
-    assert found is not None  # noqa: S101  co-located is the last mode, always
-    print(f"\n{_about(world, found, until_s)}\n{verdict(found)}")
+    print("", *about, sep="\n")
     if words.actions:
-        Path(words.actions).write_text("".join(actions))
+        words.actions.write_text("".join(actions))
     if words.html:
-        Path(words.html).write_text(_page(rows, meters))
+        words.html.write_text(_page(about, rows, meters), encoding="utf-8")
     return 0 if kept(found) else 1
 
 
@@ -149,7 +146,7 @@ def _about(world: World, found: Figures, until_s: float) -> str:
     from sampan.sim.colocation_world import asked
 
     work = sum(task.count * task.duration_s * asked(task.shape)[0] for task in world.batch) / 3.6e6
-    cores = sum(dict(node.allocatable)["cpu"] for node in world.nodes) / 1000
+    cores = sum(dict(node.allocatable).get("cpu", 0) for node in world.nodes) / 1000
     left = f", {found.services_waiting} found no node" if found.services_waiting else ""
     return (
         f"{len(world.nodes)} nodes, {cores:,.0f} cores; {found.services} services{left}; "
@@ -157,7 +154,7 @@ def _about(world: World, found: Figures, until_s: float) -> str:
     )
 
 
-def _page(rows: list[Row], meters: dict[str, Meter]) -> str:
+def _page(about: list[str], rows: list[Row], meters: dict[str, Meter]) -> str:
     from sampan.sim.chart import Axis, chart, time_axis
     from sampan.sim.page import page
 
@@ -166,62 +163,42 @@ def _page(rows: list[Row], meters: dict[str, Meter]) -> str:
     lines["services"] = [(at_s, use) for at_s, use, _ in last]
     table = [[title for title, _ in _COLUMNS], *([str(row[field]) for _, field in _COLUMNS] for row in rows)]
     drawn = chart("CPU in use", lines, time_axis("time", last[-1][0]), Axis("% of the cluster's"), 100.0)
-    return page("Co-location", [], table, [drawn])
+    return page("Co-location", about, table, [drawn])
 
 
 def _parser() -> argparse.ArgumentParser:
-    text = "Run best-effort work on what services reserve and do not use; see what it gains, and whom it harms."
-    parser = argparse.ArgumentParser(prog="sampan sim colocate", description=text)
-    parser.add_argument(
-        "--trace", required=True, metavar="ZIP", help="a contest's zip: machines, services and their use"
+    parser = argparse.ArgumentParser(
+        prog="sampan sim colocate",
+        description="Run best-effort work on what services reserve and do not use; see what it gains, and whom it harms.",
     )
-    parser.add_argument("--batch", default="", metavar="CSV", help="batch tasks of 2017 as best-effort work")
-    parser.add_argument(
-        "--classes", default="", metavar="DIR", help="openb's nodes, LS and BE pods instead; only use is ZIP's"
+    add = parser.add_argument
+    add("--trace", required=True, metavar="ZIP", help="a contest's zip: machines, services and their use")
+    add("--batch", default="", metavar="CSV", help="batch tasks of 2017 as best-effort work")
+    add("--classes", default="", metavar="DIR", help="openb's nodes, LS and BE pods instead; only use is ZIP's")
+    add("--without", action="store_true", help="also without co-location, and without best-effort work")
+    add("--nodes", type=whole(1), default=20, metavar="N", help="so many nodes, drawn by the seed; default 20")
+    part, times = number(0, 1), number(0, 1000)
+    add("--slack", type=times, default=0.3, metavar="X", help="services ask for 1 + X of their peak; default 0.3")
+    add("--noise", type=times, default=0.1, metavar="X", help="deviation of CPU around its curve; default 0.1")
+    add("--margin", type=part, default=0.1, metavar="X", help="part of a node's CPU never reclaimed; default 0.1")
+    add("--over", type=part, default=0.0, metavar="X", help="BE uses up to 1 + X of its memory, or 1 - X; default 0")
+    add("--no-plans", action="store_true", help="place by what is reclaimed, and do nothing on the nodes")
+    add("--period", type=number(1, 86_400), default=60.0, metavar="S", help="seconds from plan to plan; default 60")
+    add("--hours", type=number(0, 100_000), metavar="H", help="end then; default: when the curves end")
+    add("--seed", type=whole(0), default=0, metavar="N", help="draws nodes, services, tasks and noise; default 0")
+    add("--actions", type=new_file, metavar="FILE", help="write what was done to whom, and why")
+    add("--html", type=new_file, metavar="FILE", help="write a page with a chart, too")
+    add = parser.add_argument_group("with --batch").add_argument
+    add("--part", type=float, default=0.5, metavar="X", help="this part of the tasks; default 0.5")
+    add("--shift", type=number(0, 1e6), default=30.0, metavar="MIN", help="work of a BE pod at least; default 30")
+    add(
+        "--machine-memory",
+        type=number(1, 1e5),
+        default=185.0,
+        metavar="GIB",
+        help="tasks ask for parts of that; default 185",
     )
-    parser.add_argument("--without", action="store_true", help="also without co-location, and without best-effort work")
-    parser.add_argument(
-        "--nodes", type=int, default=20, metavar="N", help="so many nodes, drawn by the seed; default 20"
-    )
-    parser.add_argument(
-        "--slack", type=float, default=0.3, metavar="X", help="services ask for 1 + X of their peak; default 0.3"
-    )
-    parser.add_argument(
-        "--noise", type=float, default=0.1, metavar="X", help="deviation of CPU around its curve; default 0.1"
-    )
-    parser.add_argument(
-        "--margin",
-        type=float,
-        default=0.1,
-        metavar="X",
-        help="part of each node's CPU that is never reclaimed; default 0.1",
-    )
-    parser.add_argument(
-        "--over",
-        type=float,
-        default=0.0,
-        metavar="X",
-        help="BE pods use up to 1 + X of their memory, or 1 - X; default 0",
-    )
-    parser.add_argument(
-        "--no-plans", action="store_true", help="place by what is reclaimed, and do nothing on the nodes"
-    )
-    parser.add_argument("--period", type=float, default=60.0, metavar="S", help="seconds from plan to plan; default 60")
-    parser.add_argument("--hours", type=float, default=0.0, metavar="H", help="end then; default: when the curves end")
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="draws nodes, services, tasks and noise; default 0"
-    )
-    batch = parser.add_argument_group("with --batch")
-    batch.add_argument("--part", type=float, default=0.5, metavar="X", help="this part of the tasks; default 0.5")
-    batch.add_argument("--shift", type=float, default=30.0, metavar="MIN", help="work of a BE pod at least; default 30")
-    batch.add_argument(
-        "--machine-memory", type=float, default=185.0, metavar="GIB", help="tasks ask for parts of that; default 185"
-    )
-    classes = parser.add_argument_group("with --classes")
-    classes.add_argument("--days", type=float, default=40.0, metavar="D", help="the last days of the trace; default 40")
-    classes.add_argument(
-        "--speed", type=float, default=20.0, metavar="X", help="so much faster they arrive; default 20"
-    )
-    parser.add_argument("--actions", default="", metavar="FILE", help="write what was done to whom, and why")
-    parser.add_argument("--html", metavar="FILE", help="write a page with a chart, too")
+    add = parser.add_argument_group("with --classes").add_argument
+    add("--days", type=number(0, 1e5), default=40.0, metavar="D", help="the last days of the trace; default 40")
+    add("--speed", type=number(1e-3, 1e6), default=20.0, metavar="X", help="so much faster they arrive; default 20")
     return parser

@@ -59,7 +59,7 @@ class Colocation(Observer):
         self._nodes = sorted(world.nodes, key=lambda node: node.name)
         self._rows = {node.name: row for row, node in enumerate(self._nodes)}
         has = [dict(node.allocatable) for node in self._nodes]
-        self._has = Reclaimed(*(np.array([each[name] for each in has], np.int64) for name in ("cpu", "memory")))
+        self._has = Reclaimed(*(np.array([each.get(name, 0) for each in has], np.int64) for name in ("cpu", "memory")))
         self._cpus = [tuple(range(int(cores) - 1, -1, -1)) for cores in np.maximum(self._has.cpu // 1000, 1)]
         self._published = Reclaimed(np.zeros_like(self._has.cpu), np.zeros_like(self._has.memory))
         self._kept: list[Kept | None] = [None] * len(self._nodes)

@@ -43,6 +43,7 @@ class Meter:
 
     def __init__(self, has: Ints) -> None:
         self.has: Floats = has.astype(np.float64)
+        self._whole = max(float(self.has.sum()), 1.0)
         self.services_use: Floats = np.zeros(len(has))
         self.wanted: Floats = np.zeros(len(has))  # by best-effort pods that run
         self.ceilings: Floats = np.full(len(has), math.inf)
@@ -76,7 +77,7 @@ class Meter:
         ):
             self._sums[name] += float(value) * passed_s
         self._worst = max(self._worst, float((lack / np.maximum(self.services_use, 1)).max(initial=0)))
-        whole = float(self.has.sum()) / 100
+        whole = self._whole / 100
         self.course.append((self._at_s, float(self.services_use.sum()) / whole, used / whole))
         self._at_s = until_s
 
@@ -106,7 +107,7 @@ class Meter:
                 done += one.done_by(now_s) * cpu
         sums, time = self._sums, max(self._at_s, 1e-9)
         return Figures(
-            cpu_percent=100 * sums["used"] / (float(self.has.sum()) * time),
+            cpu_percent=100 * sums["used"] / (self._whole * time),
             done_core_hours=done / _MILLI_HOUR,
             lost_core_hours=lost / _MILLI_HOUR,
             withheld_core_hours=sums["withheld"] / _MILLI_HOUR,

@@ -19,6 +19,7 @@ import numpy as np
 
 from sampan.base.errors import InvalidArgument
 from sampan.sim.packing import Floats, Ints, Packing
+from sampan.sim.traces.table import MOST
 
 POINTS = 98
 _SCALARS = 4
@@ -35,9 +36,11 @@ def read(source: Path | IO[bytes]) -> Packing:
     machine = _numbers(machines.replace(b"machine_", b""), 3 + _SCALARS)
     app = _numbers(apps.replace(b"app_", b""), 1 + 2 * POINTS + _SCALARS)
     deploy = instances.replace(b"\r", b"").replace(b",\n", b",0\n").replace(b"inst_", b"").replace(b"app_", b"")
-    deployed = _numbers(deploy.replace(b"machine_", b""), 3).astype(np.int64)
-    rule = _numbers(rules.replace(b"app_", b""), 3).astype(np.int64)
-    app_rows, machine_rows = _rows(app[:, 0]), _rows(machine[:, 0])
+    deployed = _numbers(deploy.replace(b"machine_", b""), 3)
+    rule = _numbers(rules.replace(b"app_", b""), 3)
+    start = np.full(len(deployed), -1, np.int64)
+    placed = deployed[:, 2] > 0
+    start[placed] = _rows("machine", machine[:, 0], deployed[placed, 2])
     return Packing(
         cpu=app[:, 1 : 1 + POINTS],
         memory=app[:, 1 + POINTS : 1 + 2 * POINTS],
@@ -45,9 +48,9 @@ def read(source: Path | IO[bytes]) -> Packing:
         machine_cpu=machine[:, 1],
         machine_memory=machine[:, 2],
         machine_scalars=machine[:, 3:],
-        rules=np.column_stack([app_rows[rule[:, 0]], app_rows[rule[:, 1]], rule[:, 2]]),
-        app=app_rows[deployed[:, 1]],
-        start=np.where(deployed[:, 2] > 0, machine_rows[deployed[:, 2]], -1),
+        rules=np.column_stack([*(_rows("app", app[:, 0], rule[:, at]) for at in (0, 1)), rule[:, 2].astype(np.int64)]),
+        app=_rows("app", app[:, 0], deployed[:, 1]),
+        start=start,
     )
 
 
@@ -71,17 +74,22 @@ def _numbers(text: bytes, columns: int) -> Floats:
     """Return (rows, columns): every separator is the same to the one C loop that reads all numbers."""
     flat = text.strip().replace(b"\r", b"").replace(b"\n", b",").replace(b"|", b",")
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # numpy's way to say that it met something else than a number
-        numbers = np.fromstring(flat, sep=",")
-    if len(numbers) != flat.count(b",") + 1 or len(numbers) % columns:
+        warnings.simplefilter("error", DeprecationWarning)  # so some versions of numpy say that it is something else
+        try:
+            numbers = np.fromstring(flat, sep=",")
+        except (ValueError, DeprecationWarning):
+            numbers = np.zeros(0)
+    whole = len(numbers) == flat.count(b",") + 1 and not len(numbers) % columns
+    if not whole or not (np.abs(numbers) <= MOST).all():
         raise InvalidArgument(f"a contest's file has rows that are not {columns} numbers")
     return numbers.reshape(-1, columns)
 
 
-def _rows(names: Floats) -> Ints:
-    """Return the row of each number in a name: row[number]."""
-    rows = np.full(int(names.max(initial=0)) + 1, -1, np.int64)
-    rows[names.astype(np.int64)] = np.arange(len(names))
-    return rows
+def _rows(what: str, names: Floats, wanted: Floats) -> Ints:
+    """Return the rows that have these names."""
+    order = np.argsort(names)
+    found: Ints = order[np.searchsorted(names, wanted, sorter=order).clip(max=len(names) - 1)].astype(np.int64)
+    unknown = np.flatnonzero(names[found] != wanted)
+    if len(unknown):
+        raise InvalidArgument(f"the contest's files name {what}_{wanted[unknown[0]]:.0f}, and say nothing about it")
+    return found

@@ -272,6 +272,28 @@ def test_what_is_missing_is_told(argv, says, capsys):
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["--period", "0"], "'0': a number from 1 to 86400 is wanted"),
+        (["--hours", "inf"], "'inf': a number from 0 to 100000 is wanted"),
+        (["--over", "2"], "'2': a number from 0 to 1 is wanted"),
+        (["--noise", "nan"], "'nan': a number from 0 to 1000 is wanted"),
+        (["--seed", "-1"], "'-1': a whole number from 0 to"),
+        (["--html", "/nowhere/page.html"], "name a file in a folder that is there"),
+    ],
+)
+def test_words_that_are_not_understood(argv, says, capsys):
+    with pytest.raises(SystemExit):
+        main(["--trace", "none.zip", "--batch", "x", *argv])
+    assert says in capsys.readouterr().err
+
+
+def test_machines_without_cpu_have_nothing_to_use():
+    found = Colocation(replace(CALM, nodes=[machine.node("n", 0, GIB)]), Mode.COLOCATED).run(HOUR_S)
+    assert (found.cpu_percent, found.services_waiting, found.waiting) == (0, 1, 20)
+
+
 def table(text: str) -> dict[str, list[str]]:
     """Return the cells after the mode, by mode."""
     rows = [line.split("   ") for line in text.splitlines()[1:4]]

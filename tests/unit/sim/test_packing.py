@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -163,6 +164,33 @@ def test_other_files_are_refused():
     problem = packing(6, apps=2, machines=2, points=97)
     with pytest.raises(InvalidArgument, match="not 7 numbers"):
         contest.read(contest_zip(problem, [-1] * len(problem.app)))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("instance_deploy", ",app_1,", ",app_99,", "the contest's files name app_99, and say nothing about it"),
+        ("instance_deploy", ",app_1,\n", ",app_1,machine_99\n", "name machine_99, and say nothing about it"),
+        ("app_interference", "app_1,", "app_-1,", "name app_-1, and say nothing about it"),
+        ("machine_resources", "machine_1,", "machine_one,", "rows that are not 7 numbers"),
+        ("machine_resources", "machine_1,", "machine_nan,", "rows that are not 7 numbers"),
+    ],
+)
+def test_files_that_name_what_is_not_there_are_refused(file, old, new, said):
+    problem = packing(6, apps=5, machines=4, points=98)
+    none = np.zeros((5, 2)), np.zeros((4, 2))
+    problem = replace(
+        problem,
+        scalars=np.column_stack([problem.scalars, none[0]]),
+        machine_scalars=np.column_stack([problem.machine_scalars, none[1]]),
+    )
+    made = io.BytesIO()
+    with zipfile.ZipFile(contest_zip(problem, [-1] * len(problem.app))) as whole, zipfile.ZipFile(made, "w") as broken:
+        for name in whole.namelist():
+            text = whole.read(name).decode()
+            broken.writestr(name, text.replace(old, new) if file in name else text)
+    with pytest.raises(InvalidArgument, match=said):
+        contest.read(made)
 
 
 def test_a_budget_of_seconds_begins_with_the_first_call():
