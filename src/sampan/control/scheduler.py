@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import groupby
 
 import msgspec
 
@@ -17,16 +18,17 @@ from sampan.client.port import Client
 from sampan.control.scheduling import texts
 from sampan.control.scheduling.answers import Answers
 from sampan.control.scheduling.binding import Binding
-from sampan.control.scheduling.cluster import Cluster
+from sampan.control.scheduling.cluster import Cluster, Placement
 from sampan.control.scheduling.events import Events
 from sampan.control.scheduling.figures import ERROR, Figures
 from sampan.control.scheduling.following import Following
 from sampan.control.scheduling.reports import Reports
-from sampan.control.scheduling.room import Room
-from sampan.schedule.place import Outcome, Scheduler
-from sampan.schedule.pod import Pod
+from sampan.control.scheduling.room import Kept, Room
+from sampan.schedule.place import Scheduler
+from sampan.schedule.pod import Gang, Pod
 from sampan.schedule.preemption import Eviction
 from sampan.schedule.profile import DEFAULT, FILTERS, Profile
+from sampan.schedule.refusal import Refusal
 
 _AT_ONCE = 128
 """Pods in a turn: the loop is the API server's too, and a turn is work without a pause."""
@@ -137,18 +139,18 @@ class PodScheduler:
 
     def _turn(self, pods: Sequence[Pod]) -> None:
         began_s = self._clock.monotonic_s()
+        pods = self._cluster.in_turn(pods)
         for pod in pods:
             self._figures.began(pod.key, began_s)
-        ready = [pod for pod in map(self._complete, self._cluster.in_turn(pods)) if pod is not None]
-        outcome = self._core.place(ready)
-        evictions: dict[str, list[Eviction]] = {}
-        for eviction in outcome.evictions:
-            evictions.setdefault(eviction.by, []).append(eviction)
-        for pod in ready:
-            self._settle(pod, outcome, evictions)
+        for gang, some in groupby(pods, key=lambda pod: pod.gang):
+            ready = [pod for pod in map(self._complete, some) if pod is not None]
+            if gang is None:
+                self._place(ready)
+            else:
+                self._place_gang(gang, ready)
 
     def _complete(self, pod: Pod) -> Pod | None:
-        """Return a pod with all that it asks for, and without the right to evict where its victims are about to end; None: not now."""
+        """Return a pod with all that it asks for; None: not now."""
         seen = self._cluster.known.get(pod.key)
         if seen is None or seen.node:
             return None
@@ -156,40 +158,94 @@ class PodScheduler:
         if wanted.shape is not pod.shape:
             pod = msgspec.structs.replace(pod, shape=wanted.shape)
         fault = seen.fault or wanted.fault
-        if fault:
-            self._figures.refused(pod.key, self._clock.monotonic_s())
-            self._reports.unfit(pod, texts.fault(len(self._cluster.snapshot.nodes), fault))
-            self._later(pod)
-            return None
-        if seen.nominated and self._room.resume(pod, seen.nominated):
-            return None
-        if seen.nominated and self._room.making(pod, seen.nominated):
-            return msgspec.structs.replace(pod, may_preempt=False)
-        return pod
+        if not fault:
+            return pod
+        self._figures.refused(pod.key, self._clock.monotonic_s())
+        self._reports.unfit(pod, texts.fault(len(self._cluster.snapshot.nodes), fault))
+        self._later(pod)
+        return None
 
-    def _settle(self, pod: Pod, outcome: Outcome, evictions: dict[str, list[Eviction]]) -> None:
-        """Carry out what was decided of a pod."""
-        node = outcome.placements.get(pod.key)
-        victims = evictions.get(pod.key, ())
-        if node is not None and victims:
-            self._figures.refused(pod.key, self._clock.monotonic_s())
-            self._figures.preempted(len(victims))
+    def _place(self, pods: Sequence[Pod]) -> None:
+        """Place pods one after another; those for whom room is being made already are where they were nominated for."""
+        ready = []
+        for pod in pods:
+            if (kept := self._resume(pod)) is not None:
+                self._carry_out([kept.placement], (), [kept])
+            else:
+                ready.append(self._patient(pod))
+        outcome = self._core.place(ready)
+        evictions = _by_pod(outcome.evictions)
+        for pod in ready:
+            if (node := outcome.placements.get(pod.key)) is not None:
+                self._carry_out([Placement(pod, node)], evictions.get(pod.key, ()))
+            else:
+                self._refuse(pod, outcome.reasons[pod.key])
+
+    def _place_gang(self, gang: Gang, pods: Sequence[Pod]) -> None:
+        """Place the pods of a gang, first those for whom room is being made already; if that leaves too few, all anew."""
+        kept: list[Kept] = []
+        if len({pod.priority for pod in pods}) == 1:  # else one could evict another
+            kept = [found for pod in pods if (found := self._resume(pod)) is not None]
+        there = {one.placement.pod.key for one in kept}
+        left = Gang(gang.name, gang.least - len(kept))
+        ready = [msgspec.structs.replace(self._patient(pod), gang=left) for pod in pods if pod.key not in there]
+        outcome = self._core.place(ready)
+        if kept and len(kept) + len(outcome.placements) < gang.least:
+            for one in reversed(kept):
+                self._room.undo(one)
+            kept, ready = [], [self._patient(pod) for pod in pods]
+            outcome = self._core.place(ready)
+        placed = [Placement(pod, outcome.placements[pod.key]) for pod in ready if pod.key in outcome.placements]
+        if kept or placed:
+            self._carry_out([*(one.placement for one in kept), *placed], outcome.evictions, kept)
+        for pod in ready:
+            if pod.key in outcome.reasons:
+                self._refuse(pod, outcome.reasons[pod.key])
+
+    def _resume(self, pod: Pod) -> Kept | None:
+        node = self._cluster.known[pod.key].nominated
+        return self._room.resume(pod, node) if node else None
+
+    def _patient(self, pod: Pod) -> Pod:
+        """Return a pod without the right to evict, where others are about to end on the node it was nominated for."""
+        node = self._cluster.known[pod.key].nominated
+        return msgspec.structs.replace(pod, may_preempt=False) if node and self._room.making(pod, node) else pod
+
+    def _carry_out(
+        self, placements: Sequence[Placement], evictions: Sequence[Eviction], kept: Sequence[Kept] = ()
+    ) -> None:
+        """Bind pods together, as soon as those in their way have ended."""
+        for pod, node in placements:
             self._cluster.assumed[pod.key] = node
-            self._reports.making_room(pod, victims)
-            self._room.make(pod, node, victims)
-        elif node is not None:
-            self._cluster.assumed[pod.key] = node
-            self._binding.bind(pod, node)
-            if self._reports.wait_for_others:
-                self._cluster.moved = True
-        elif (refusal := outcome.reasons.get(pod.key)) is not None:
-            self._figures.refused(pod.key, self._clock.monotonic_s())
-            if not refusal.note:
-                self._figures.preempted(0)
-            self._reports.refuse(pod, refusal)
-            self._later(pod)
-        else:
-            self._cluster.queue.add(self._known(pod))  # placed, then evicted within the turn
+        if len(placements) > 1:
+            self._cluster.provisional.update(pod.key for pod, _ in placements)
+        if evictions or any(one.ending for one in kept):
+            self._make_room(placements, evictions, kept)
+            return
+        self._binding.bind(*placements)
+        if self._reports.wait_for_others:
+            self._cluster.moved = True
+
+    def _make_room(self, placements: Sequence[Placement], evictions: Sequence[Eviction], kept: Sequence[Kept]) -> None:
+        now_s = self._clock.monotonic_s()
+        victims = _by_pod(evictions)
+        made_for = len(victims) + sum(bool(one.ending) for one in kept)
+        for pod, _ in placements:
+            self._figures.refused(pod.key, now_s)
+            if pod.key in victims:
+                self._figures.preempted(len(victims[pod.key]))
+                self._reports.making_room(pod, victims[pod.key])
+            elif pod.gang is not None:
+                note = f"gang {pod.gang.name}: room is made for {made_for} of its {len(placements)} pods"
+                self._reports.unfit(pod, note)
+        self._room.make(placements, evictions, kept)
+
+    def _refuse(self, pod: Pod, refusal: Refusal) -> None:
+        self._figures.refused(pod.key, self._clock.monotonic_s())
+        if not refusal.note:
+            self._figures.preempted(0)
+        self._reports.refuse(pod, refusal)
+        self._later(pod)
 
     def _later(self, pod: Pod) -> None:
         if pod.key in self._cluster.known:
@@ -199,3 +255,11 @@ class PodScheduler:
         """Return a pod as it is told, without what was added for a turn."""
         seen = self._cluster.known.get(pod.key)
         return pod if seen is None else seen.pod
+
+
+def _by_pod(evictions: Sequence[Eviction]) -> dict[str, list[Eviction]]:
+    """Return evictions by the pod that they make room for."""
+    found: dict[str, list[Eviction]] = {}
+    for eviction in evictions:
+        found.setdefault(eviction.by, []).append(eviction)
+    return found

@@ -169,10 +169,12 @@ class Scheduler:
                 if lifted.pod.key not in wished:
                     self.snapshot.put_back(lifted)
             self.snapshot.budgets = budgets
-            why = next(iter(trial.reasons.values())).message() if trial.reasons else "fewer pods than it needs"
+            why = next(iter(trial.reasons.values())).message() if trial.reasons else "no more of them wait"
             note = f"gang {gang.name}: {len(trial.placements)} of at least {gang.least} pods fit: {why}"
             outcome.reasons.update((pod.key, Refusal(len(self.snapshot.nodes), note=note)) for pod in pods)
             return
+        for eviction in trial.evictions:
+            outcome.placements.pop(eviction.pod.key, None)  # it had its turn before
         outcome.placements.update(trial.placements)
         outcome.evictions.extend(trial.evictions)
         outcome.reasons.update(trial.reasons)

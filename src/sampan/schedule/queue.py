@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from itertools import count
 
-from sampan.schedule.pod import Gang, Pod
+from sampan.schedule.pod import Pod
 
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 10.0
 
@@ -22,7 +22,6 @@ class Queue:
         self._known: dict[str, int] = {}  # the newest entry of each pod
         self._tries: dict[str, int] = {}
         self._numbers = count()
-        self._gangs: dict[Gang, dict[int, Pod]] = {}  # those that are ready, by entry
 
     def __len__(self) -> int:
         return len(self._known)
@@ -38,38 +37,26 @@ class Queue:
         self._parked.pop(pod.key, None)
         number = self._known[pod.key] = next(self._numbers)
         heapq.heappush(self._ready, (-pod.priority, pod.started_s, number, pod))
-        if pod.gang is not None:
-            self._gangs.setdefault(pod.gang, {})[number] = pod
+
+    def withdraw(self, key: str) -> None:
+        """Take a pod out of turn: it is tried with another. How often it was tried is remembered."""
+        self._known.pop(key, None)
+        self._parked.pop(key, None)
 
     def discard(self, key: str) -> None:
         """Forget a pod: it is gone, or placed."""
-        self._known.pop(key, None)
-        self._parked.pop(key, None)
+        self.withdraw(key)
         self._tries.pop(key, None)
 
     def take(self, limit: int) -> list[Pod]:
-        """Return up to `limit` pods in the order of their turn, and all of a gang with its first. They are no longer known."""
+        """Return up to `limit` pods in the order of their turn; they are no longer known."""
         taken: list[Pod] = []
         while self._ready and len(taken) < limit:
             *_, number, pod = heapq.heappop(self._ready)
-            newest = self._known.get(pod.key) == number
-            if newest:
+            if self._known.get(pod.key) == number:
                 del self._known[pod.key]
                 taken.append(pod)
-            if pod.gang is not None:
-                taken += self._others(pod.gang, number, together=newest)
         return taken
-
-    def _others(self, gang: Gang, first: int, *, together: bool) -> list[Pod]:
-        """Forget an entry of a gang; returns, where they go together, the rest of it, whose entries are left to be skipped."""
-        entries = self._gangs.get(gang, {})
-        entries.pop(first, None)
-        others = [pod for number, pod in entries.items() if self._known.get(pod.key) == number] if together else []
-        for pod in others:
-            del self._known[pod.key]
-        if together or not entries:
-            self._gangs.pop(gang, None)
-        return others
 
     def park(self, pod: Pod, now_s: float) -> None:
         """Keep a pod that did not fit until something happens."""

@@ -6,7 +6,7 @@ from sampan.control.scheduling.cluster import Cluster
 from sampan.control.scheduling.pods import Seen
 from sampan.control.scheduling.volumes import Claim, Volume
 from sampan.schedule.node import Node
-from sampan.schedule.pod import Pod
+from sampan.schedule.pod import Gang, Pod
 from sampan.schedule.shape import Attachment, Shape, amounts
 
 NODE = Node(name="a", allocatable=amounts({"cpu": 1000, "pods": 10}), attachable=(("d", 3),))
@@ -74,3 +74,44 @@ def test_nothing_is_left_of_pods_that_have_gone():
     assert not cluster.known
     assert not cluster._claimants
     assert not cluster.snapshot.attachments._users
+
+
+def ganged(cluster: Cluster, name: str, priority: int, *, node: str = "", least: int = 2) -> Pod:
+    pod = Pod(f"n/{name}", Shape(namespace="n"), priority, gang=Gang("n/g", 0))
+    cluster.group("n/g", least)
+    cluster.pod(None, Seen(pod=pod, uid=name, node=node))
+    return cluster.known[pod.key].pod
+
+
+def in_turn(cluster: Cluster) -> list[tuple[str, int]]:
+    """Return who has a turn, each with how many of its gang have to be placed, 0 for one that is by itself."""
+    found = cluster.in_turn(cluster.queue.take(1))
+    return [(pod.key, 0 if pod.gang is None else pod.gang.least) for pod in found]
+
+
+def test_all_of_a_gang_that_wait_have_their_turn_with_the_first():
+    cluster = Cluster()
+    for number in range(4):
+        ganged(cluster, f"g{number}", number, least=3)
+    cluster.pod(None, Seen(pod=Pod("n/between", Shape(), 2), uid="between"))
+    cluster.queue.park(cluster.known["n/g1"].pod, now_s=0)
+    assert in_turn(cluster) == [(f"n/g{number}", 3) for number in (3, 2, 1, 0)]
+    assert in_turn(cluster) == [("n/between", 0)]
+    assert in_turn(cluster) == []
+    assert len(cluster.queue) == 0
+
+
+def test_those_that_come_later_are_by_themselves_when_enough_run():
+    cluster = Cluster()
+    cluster.node("a", NODE)
+    cluster.snapshot.settle()
+    waits, runs = ganged(cluster, "waits", 0), ganged(cluster, "runs", 0, node="a")
+    cluster.snapshot.add(waits, "a")
+    cluster.assumed[waits.key] = "a"
+    cluster.provisional.add(waits.key)
+    for number in range(2):
+        ganged(cluster, f"late{number}", number)
+    assert in_turn(cluster) == [("n/late1", 0)], "with the one that runs it is enough"
+    cluster.pod(cluster.known[runs.key], None)
+    cluster.queue.add(cluster.known["n/late1"].pod)
+    assert in_turn(cluster) == [("n/late1", 2), ("n/late0", 2)], "the one that waits may lose its place"

@@ -200,6 +200,13 @@ class TestGang:
         found = place(snapshot, pods(ask(cpu=200), 2, "high", priority=5, gang=Gang("h", 2)))
         assert len(found.evictions) == 4
 
+    def test_whom_it_evicts_has_no_place_any_more(self):
+        gang = Gang("g", 2)
+        low, first, second = Pod("default/low", ask(), 1), *pods(ask(), 2, priority=5, gang=gang)
+        found = place(Snapshot([node("a", cpu=200)]), [low, first, second])
+        assert found.placements == {first.key: "a", second.key: "a"}
+        assert [(one.pod.key, one.by) for one in found.evictions] == [(low.key, second.key)]
+
     def test_members_need_not_follow_each_other(self):
         gang = Gang("g", 2)
         first, second = pods(ask(), 2, gang=gang)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from sampan.schedule.pod import Gang, Pod
+from sampan.schedule.pod import Pod
 from sampan.schedule.queue import Queue
 from sampan.schedule.shape import Shape
 
@@ -64,16 +64,13 @@ def test_a_pod_that_is_gone_does_not_come_back():
     assert len(queue) == 0
 
 
-def test_a_gang_has_its_turn_together():
+def test_one_that_is_tried_with_another_goes_on_backing_off():
     queue = Queue()
-    gang = Gang("g", 2)
-    members = [Pod(f"g{number}", Shape(), priority, 0, gang=gang) for number, priority in enumerate((5, 1, 0))]
-    for one in [*members, pod("between", 3)]:
-        queue.add(one)
-    queue.discard("g2")
-    assert names(queue.take(1)) == ["g0", "g1"]
-    assert names(queue.take(9)) == ["between"]
-    queue.add(members[2])
-    assert names(queue.take(9)) == ["g2"]
+    for _ in range(2):
+        queue.park(pod("a"), now_s=10)
+        queue.withdraw("a")
+    queue.wake(now_s=99)
     assert queue.take(9) == []
-    assert len(queue) == 0
+    queue.park(pod("a"), now_s=100)
+    queue.wake(now_s=100)
+    assert queue.tick(100) == 104

@@ -17,7 +17,7 @@ PODS = "/api/v1/namespaces/default/pods"
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory) -> Iterator[ControlPlane]:
-    with scheduled(tmp_path_factory.mktemp("gangs"), 2) as made:
+    with scheduled(tmp_path_factory.mktemp("gangs"), 2, low=-10, high=1000) as made:
         yield made
 
 
@@ -116,3 +116,29 @@ def test_gated_ones_are_not_there_yet(plane):
     assert not node(plane, "open")
     plane.kubectl("patch", "pod", "gated", "--type=merge", "-p", '{"spec":{"schedulingGates":null}}')
     plane.kubectl("wait", "--for=condition=Ready", "pod/open", "pod/gated", "--timeout=10s")
+
+
+def test_none_is_bound_before_room_is_there_for_all_even_by_the_next_scheduler(plane):
+    member(plane, "low", "", "3", schedulingGroup=None, priorityClassName="low")
+    plane.kubectl("wait", "--for=condition=Ready", "pod/low", "--timeout=10s")
+    plane.kubectl("patch", "pod", "low", "--type=merge", "-p", '{"metadata":{"finalizers":["example.com/look"]}}')
+    group(plane, "g", {"gang": {"minCount": 2}})
+    names = ["g0", "g1"]
+    for name in names:
+        member(plane, name, "g", priorityClassName="high")
+    eventually(lambda: "deletionTimestamp" in plane.json("GET", f"{PODS}/low")["metadata"])
+    nominated = {name: plane.json("GET", f"{PODS}/{name}")["status"]["nominatedNodeName"] for name in names}
+    assert sorted(nominated.values()) == ["hollow-0", "hollow-1"]
+    assert any("gang default/g: room is made for 1 of its 2 pods" in refusal(plane, name) for name in names)
+    time.sleep(0.3)
+    assert [node(plane, name) for name in names] == ["", ""]
+    plane.restart()
+    member(plane, "late", "g", "1", priorityClassName="high")
+    eventually(lambda: refusal(plane, "late"))
+    time.sleep(0.3)
+    assert [node(plane, name) for name in [*names, "late"]] == ["", "", ""]
+    plane.kubectl("patch", "pod", "low", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    plane.kubectl("wait", "--for=condition=Ready", *(f"pod/{name}" for name in [*names, "late"]), "--timeout=15s")
+    assert {name: node(plane, name) for name in names} == nominated
+    events = plane.json("GET", "/api/v1/namespaces/default/events")["items"]
+    assert [one["involvedObject"]["name"] for one in events if one["reason"] == "Preempted"] == ["low"]

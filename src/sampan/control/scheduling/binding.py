@@ -15,7 +15,7 @@ import msgspec
 from sampan.base import log
 from sampan.base.errors import SampanError
 from sampan.control.scheduling.answers import Answers
-from sampan.control.scheduling.cluster import Cluster
+from sampan.control.scheduling.cluster import Cluster, Placement
 from sampan.control.scheduling.events import Events
 from sampan.control.scheduling.reports import Reports
 from sampan.kube.status import ApiError
@@ -47,7 +47,7 @@ class Binding:
         self._answers = answers
         self._events = events
         self._reports = reports
-        self._waiting: deque[tuple[Pod, str]] = deque()
+        self._waiting: deque[tuple[Placement, ...]] = deque()
         self._for_claims: dict[str, _Provided] = {}
         self._wake = asyncio.Event()
         self._busy = 0
@@ -68,9 +68,9 @@ class Binding:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def bind(self, pod: Pod, node: str) -> None:
-        """Bind a pod that is assumed on a node; returns at once."""
-        self._waiting.append((pod, node))
+    def bind(self, *together: Placement) -> None:
+        """Bind pods that are assumed on their nodes, as soon as all of them hold their places; returns at once."""
+        self._waiting.append(together)
         self._wake.set()
 
     async def _work(self) -> None:
@@ -78,7 +78,11 @@ class Binding:
             while not self._waiting:
                 self._wake.clear()
                 await self._wake.wait()
-            pod, node = self._waiting.popleft()
+            together = self._waiting.popleft()
+            if len(together) > 1:
+                self._let_through(together)
+                continue
+            [(pod, node)] = together
             self._busy += 1
             try:
                 await self._bind(pod, node)
@@ -92,6 +96,25 @@ class Binding:
             finally:
                 self._busy -= 1
                 self.freed()
+
+    def _let_through(self, gang: tuple[Placement, ...]) -> None:
+        """Go on with each of a gang, where all hold their places: what becomes of one after this does not concern the others."""
+        lost = ", ".join(pod.key for pod, node in gang if not self._holds(pod, node))
+        for pod, node in gang:
+            if not lost:
+                self._cluster.provisional.discard(pod.key)
+            elif self._cluster.assumed.get(pod.key) == node:
+                self.again(pod, f"there is no place any more for {lost}, and the others of the gang gave theirs back")
+        if not lost:
+            self._waiting.extendleft((one,) for one in reversed(gang))
+            self._wake.set()
+            self._cluster.moved = True  # more of the gang may be bound by themselves now
+        self.freed()
+
+    def _holds(self, pod: Pod, node: str) -> bool:
+        seen = self._cluster.known.get(pod.key)
+        here = seen is not None and not seen.deleting and self._cluster.assumed.get(pod.key) == node
+        return here and self.still_fits(pod)
 
     async def _bind(self, pod: Pod, node: str) -> None:
         cluster = self._cluster
@@ -137,7 +160,7 @@ class Binding:
                 del self._for_claims[key]
                 pod = msgspec.structs.replace(one.pod, shape=wanted.shape)
                 self._cluster.snapshot.add(pod, one.node)
-                self.bind(pod, one.node)
+                self.bind(Placement(pod, one.node))
 
     def still_fits(self, pod: Pod) -> bool:
         """Return whether the pod would be let onto its node as the cluster is now: it may have waited for long."""

@@ -7,6 +7,7 @@ thought away from the snapshot at once (leaving), though they run until they hav
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,6 +22,11 @@ from sampan.schedule.shape import Amounts
 from sampan.schedule.snapshot import Snapshot
 
 
+class Placement(NamedTuple):
+    pod: Pod
+    node: str
+
+
 class Cluster:
     """`moved`: something happened that may help pods that did not fit. `stir` is called when there may be work."""
 
@@ -32,6 +38,8 @@ class Cluster:
         self.known: dict[str, Seen] = {}
         self.assumed: dict[str, str] = {}  # pod -> node
         self.leaving: set[str] = set()
+        self.provisional: set[str] = set()
+        """Assumed pods of gangs that give their places back if one of them loses its own; until they are about to be bound."""
         self.moved = False
         self.stir: Callable[[], None] = _nothing
         self.gone: Callable[[str], None] = _ignored
@@ -75,9 +83,9 @@ class Cluster:
             self.queue.discard(key)
         elif changed:
             self.came(key)
-            self._enqueue(new.pod)
+            self.enqueue(new.pod)
 
-    def _enqueue(self, pod: Pod) -> None:
+    def enqueue(self, pod: Pod) -> None:
         """Give a pod a turn, unless its gang is not there yet."""
         lacks = "" if pod.gang is None else self.gangs.lacks(pod.gang)
         if lacks:
@@ -93,24 +101,46 @@ class Cluster:
         for key in self.gangs.members(name):
             seen = self.known[key] = self.gangs.told(self.known[key])
             if seen.ours and not seen.node and key not in self.assumed:
-                self._enqueue(seen.pod)
+                self.enqueue(seen.pod)
 
     def in_turn(self, pods: Sequence[Pod]) -> list[Pod]:
-        """Return pods whose turn it is, and with each of a gang all of it that waits: as many are needed as are not placed yet."""
+        """Return pods whose turn it is, each with its gang where it has to be placed with others.
+
+        All of the gang that wait come with the first of it, and `least` is how many have to be placed now.
+        """
         if all(pod.gang is None for pod in pods):
             return list(pods)
         found: dict[str, Pod] = {}
+        enough: set[str] = set()
         for pod in pods:
-            mates = [pod.key] if pod.gang is None else [pod.key, *self.gangs.members(pod.gang.name)]
-            need = 0 if pod.gang is None else pod.gang.least - sum(key in self.snapshot.pods for key in mates[1:])
-            for key in mates:
-                seen = self.known.get(key)
-                if seen is None or not seen.ours or seen.node or key in self.assumed or key in found:
-                    continue
-                self.queue.discard(key)
-                gang = Gang(pod.gang.name, need) if pod.gang is not None and need > 1 else None
-                found[key] = pod if pod.gang is None else msgspec.structs.replace(seen.pod, gang=gang)
+            if pod.gang is None:
+                found[pod.key] = pod
+            elif pod.gang.name in enough:
+                found[pod.key] = msgspec.structs.replace(pod, gang=None)
+            elif pod.key not in found:
+                gang = Gang(pod.gang.name, self._needed(pod.gang))
+                if gang.least > 1:
+                    found.update((mate.key, mate) for mate in self._together(pod, gang))
+                else:
+                    enough.add(gang.name)
+                    found[pod.key] = msgspec.structs.replace(pod, gang=None)
         return list(found.values())
+
+    def _needed(self, gang: Gang) -> int:
+        """Return how many of a gang have to be placed so that enough of them run."""
+        there = (key for key in self.gangs.members(gang.name) if key in self.snapshot.pods)
+        return gang.least - sum(key not in self.provisional for key in there)
+
+    def _together(self, first: Pod, gang: Gang) -> list[Pod]:
+        """Take all of a gang that wait for nodes out of the queue; returns them in the order of their turn."""
+        waiting = {first.key: first}
+        for key in self.gangs.members(gang.name):
+            seen = self.known[key]
+            if seen.ours and not seen.node and key not in self.snapshot.pods:
+                self.queue.withdraw(key)
+                waiting[key] = seen.pod
+        in_order = sorted(waiting.values(), key=lambda pod: (-pod.priority, pod.started_s))
+        return [msgspec.structs.replace(pod, gang=gang) for pod in in_order]
 
     def _placed(self, seen: Seen) -> None:
         key = seen.pod.key
@@ -130,6 +160,7 @@ class Cluster:
         self.gated.discard(key)
         self.queue.discard(key)
         self.assumed.pop(key, None)
+        self.provisional.discard(key)
         for name in seen.claims:
             claim = seen.pod.shape.namespace, name
             left = self._claimants.get(claim, set())
@@ -163,6 +194,7 @@ class Cluster:
     def forget(self, key: str) -> None:
         """Take back an assumption; the pod is where it is told to be."""
         self.assumed.pop(key, None)
+        self.provisional.discard(key)
         if key in self.snapshot.pods:
             self.snapshot.remove(key)
         seen = self.known.get(key)
