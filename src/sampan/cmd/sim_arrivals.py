@@ -51,9 +51,19 @@ def run(words: argparse.Namespace) -> int:
     if words.html:
         table = [[title for title, _ in _COLUMNS], *([str(row[field]) for _, field in _COLUMNS] for row in rows)]
         drawn = chart(
-            "GPU placed, first order", curves, Axis("GPU that has arrived, % of the cluster's"), Axis("%"), 100.0
+            "GPU placed, first order",
+            curves,
+            Axis("GPU that has arrived, % of the cluster's"),
+            Axis("% of the cluster's"),
+            100.0,
         )
-        words.html.write_text(page(f"Placing {words.workload}", [], table, [drawn]))
+        seeds = ", ".join(map(str, words.seeds or trace.orders))
+        about = [
+            f"{len(trace.nodes)} nodes, {len(trace.shapes)} pods of {words.trace}; orders of arrival: {seeds}.",
+            "Each pod is placed once or never, and nothing leaves.",
+            f"GPU% AT ARRIVED%: what is placed when {words.percent} % of the cluster's GPUs have arrived.",
+        ]
+        words.html.write_text(page(f"Arrivals of workload {words.workload}", about, table, [drawn]), encoding="utf-8")
     return 0
 
 

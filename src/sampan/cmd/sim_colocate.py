@@ -30,6 +30,15 @@ _COLUMNS = (
     ("OF USE", "lack"),
     ("WORST", "worst"),
 )
+_NOTES = (
+    "BE: best-effort work; LS: services, which are latency-critical",
+    "LOST: core-hours that were done and had to be done again, by evictions",
+    "WITHHELD: core-hours that running BE pods wanted and did not get",
+    "WAIT MIN: mean minutes of all BE pods; who still waits counts with the wait so far",
+    "SUPPRESSED: times that a node's BE pods began to get less than they ask for",
+    "LS LACK% OF TIME: node-time in which services had less CPU than they would use",
+    "OF USE: what they had not, of what they would use; WORST: the same of one node, at the worst",
+)
 SLO_TIME_PERCENT, SLO_USE_PERCENT = 0.1, 0.01
 """In so much of node-time services may have less CPU than they would use, and so much of it they may lack."""
 
@@ -161,9 +170,9 @@ def _page(about: list[str], rows: list[Row], meters: dict[str, Meter]) -> str:
     lines = {f"all, {mode}": [(at_s, used) for at_s, _, used in meter.course] for mode, meter in meters.items()}
     last = meters[next(reversed(meters))].course
     lines["services"] = [(at_s, use) for at_s, use, _ in last]
-    table = [[title for title, _ in _COLUMNS], *([str(row[field]) for _, field in _COLUMNS] for row in rows)]
+    table = [[title, *(str(row[field]) for row in rows)] for title, field in _COLUMNS]
     drawn = chart("CPU in use", lines, time_axis("time", last[-1][0]), Axis("% of the cluster's"), 100.0)
-    return page("Co-location", about, table, [drawn])
+    return page("Co-location", about, table, [drawn], _NOTES)
 
 
 def _parser() -> argparse.ArgumentParser:

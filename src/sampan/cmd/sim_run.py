@@ -113,7 +113,8 @@ def _tell(run: Run, words: argparse.Namespace) -> None:
     from sampan.sim.page import page
 
     rows = comparison.table(run.policies)
-    about = [f"{run.nodes} nodes, {run.tasks} tasks of {run.trace}, {run.policies[0].arrived} pods."]
+    scale = f", scaled by {run.scale:g} with seed {run.seed}" if run.scale != 1 else ""
+    about = [f"{run.nodes} nodes, {run.tasks} tasks of {run.trace}{scale}, {run.policies[0].arrived} pods."]
     about += [f"{run.left_out}."] if run.left_out else []
     if words.json == PRINTED:
         print(msgspec.json.encode(run).decode())
@@ -125,7 +126,9 @@ def _tell(run: Run, words: argparse.Namespace) -> None:
     if words.json and words.json != PRINTED:
         words.json.write_bytes(msgspec.json.encode(run) + b"\n")
     if words.html:
-        words.html.write_text(page("A simulation", about, rows, comparison.charts(run.policies)))
+        title = f"{Path(run.trace).name} by {', '.join(one.policy for one in run.policies)}"
+        made = page(title, about, rows, comparison.charts(run.policies), comparison.NOTES)
+        words.html.write_text(made, encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:

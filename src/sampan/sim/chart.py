@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 Points = Sequence[tuple[float, float]]
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 760, 300, 60, 16, 40, 44
+_ROW = 18
+"""Of names above a chart: it grows by that for each more."""
 _COLOURS = ("#0b6e99", "#c2571a", "#3f7d20", "#8a3ffc", "#9f1853", "#6f6f6f", "#b8860b", "#2f4b7c")
 _DASHES = ("", ' stroke-dasharray="7 4"', ' stroke-dasharray="2 3"')
 _UNITS = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
@@ -28,28 +30,42 @@ def time_axis(name: str, longest_s: float) -> Axis:
 
 
 def chart(title: str, lines: Mapping[str, Points], x: Axis, y: Axis, most: float | None = None) -> str:
-    """Return a chart with a line for each name. Both axes begin at 0; `most`: the end of the y axis, where it is fixed."""
+    """Return a chart with a line for each name, the later above the earlier.
+
+    Both axes begin at 0; `most`: the end of the y axis, where it is fixed. What y measures stands behind the title.
+    """
     scaled = {name: [(at / x.unit, value / y.unit) for at, value in points] for name, points in lines.items()}
     wide = max((at for points in scaled.values() for at, _ in points), default=0.0) or 1.0
     high = most or max((value for points in scaled.values() for _, value in points), default=0.0) or 1.0
     high = max(high, ticks(high)[-1])
 
+    names, rows = _legend(list(scaled))
+    top, height = _TOP + _ROW * (rows - 1), _HEIGHT + _ROW * (rows - 1)
+
     def place(at: float, value: float) -> tuple[float, float]:
         across = _LEFT + (_WIDTH - _LEFT - _RIGHT) * at / wide
-        return across, _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - min(value, high) / high)
+        return across, top + (height - top - _BOTTOM) * (1 - min(value, high) / high)
 
     parts = [*_grid(place, wide, high)]
     for number, (name, points) in enumerate(scaled.items()):
-        stroke = f'stroke="{_COLOURS[number % len(_COLOURS)]}"{_DASHES[number // len(_COLOURS) % len(_DASHES)]}'
+        thick = min(1.6 + 0.9 * (len(scaled) - 1 - number), 4.0)  # so that one is seen below another that is the same
         path = " ".join(f"{across:.1f},{up:.1f}" for across, up in (place(*point) for point in points))
         parts.append(
-            f'<polyline points="{path}" fill="none" {stroke} stroke-width="1.6"><title>{escape(name)}</title></polyline>'
+            f'<polyline points="{path}" fill="none" {_stroke(number)} stroke-width="{thick:.1f}">'
+            f"<title>{escape(name)}</title></polyline>"
         )
-    parts += _legend(list(scaled))
-    parts.append(f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(x.name)}</text>')
-    parts.append(f'<text x="{_LEFT - 52}" y="14" font-weight="bold">{escape(title)}</text>')
-    parts.append(f'<text x="{_WIDTH - _RIGHT}" y="14" text-anchor="end">{escape(y.name)}</text>')
-    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" font-size="13" role="img">{"".join(parts)}</svg>'
+    of = f", {y.name}" if y.name else ""
+    parts += names
+    parts.append(f'<text x="{_WIDTH / 2}" y="{height - 8}" text-anchor="middle">{escape(x.name)}</text>')
+    parts.append(f'<text x="8" y="14"><tspan font-weight="bold">{escape(title)}</tspan>{escape(of)}</text>')
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {height}" font-size="13" role="img" aria-label="{escape(title + of)}">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def _stroke(number: int) -> str:
+    return f'stroke="{_COLOURS[number % len(_COLOURS)]}"{_DASHES[number // len(_COLOURS) % len(_DASHES)]}'
 
 
 def _grid(place: Callable[[float, float], tuple[float, float]], wide: float, high: float) -> list[str]:
@@ -65,17 +81,20 @@ def _grid(place: Callable[[float, float], tuple[float, float]], wide: float, hig
     return parts
 
 
-def _legend(names: Sequence[str]) -> list[str]:
-    parts, across = [], float(_LEFT)
+def _legend(names: Sequence[str]) -> tuple[list[str], int]:
+    """Return what tells the lines apart, and in how many rows it stands."""
+    parts, across, row = [], float(_LEFT), 0
     for number, name in enumerate(names):
-        colour = _COLOURS[number % len(_COLOURS)]
-        dash = _DASHES[number // len(_COLOURS) % len(_DASHES)]
+        needed = 40 + 7.5 * len(name)
+        if across > _LEFT and across + needed > _WIDTH:
+            across, row = float(_LEFT), row + 1
+        down = 28 + _ROW * row
         parts.append(
-            f'<line x1="{across:.0f}" x2="{across + 18:.0f}" y1="28" y2="28" stroke="{colour}"{dash} stroke-width="3"/>'
+            f'<line x1="{across:.0f}" x2="{across + 18:.0f}" y1="{down}" y2="{down}" {_stroke(number)} stroke-width="3"/>'
+            f'<text x="{across + 23:.0f}" y="{down + 4}">{escape(name)}</text>'
         )
-        parts.append(f'<text x="{across + 23:.0f}" y="32">{escape(name)}</text>')
-        across += 40 + 7.5 * len(name)
-    return parts
+        across += needed
+    return parts, row + 1
 
 
 def ticks(most: float) -> list[float]:

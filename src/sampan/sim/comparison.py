@@ -7,8 +7,17 @@ from collections.abc import Sequence
 from sampan.sim.chart import Axis, Points, chart, time_axis
 from sampan.sim.summary import Series, Spread, Summary
 
-PERCENT, PODS = Axis("%"), Axis("pods")
+PERCENT, PODS = Axis("% of capacity"), Axis("pods")
 _PARTS = Spread.__struct_fields__
+NOTES = (
+    "refused: pods that no node could take if it were empty",
+    "fragmented: what is free on nodes where the shapes that came most do not fit, mean over these and over time",
+    "wait: of a pod, in all; p90: nine tenths of the pods waited no longer",
+    "slowdown: from arrival to end, divided by the work, which counts as 10 s at least",
+    "lost by evictions: work that had to be done again, of what was used",
+    "Jain's index: of got/wanted of each owner, as dominant shares; 1 when all are served alike, 1/n when one of n is",
+)
+"""What the figures of a table are."""
 
 
 def table(found: Sequence[Summary]) -> list[list[str]]:
@@ -69,11 +78,11 @@ def charts(found: Sequence[Summary]) -> list[str]:
     made.append(_waits(found))
     if any(one.fairness for one in found):
         lines = curves([one.series.jain for one in found])
-        made.append(chart("Jain's index of owners", lines, time, Axis(""), 1.0))
+        made.append(chart("Jain's index of owners", lines, time, Axis("1: all are served alike"), 1.0))
     for one in found:
         if one.series.owners:
             lines = {name: _points(one.series, values, begin_s) for name, values in one.series.owners.items()}
-            made.append(chart(f"{one.policy}: what the largest owners have of the cluster", lines, time, PERCENT))
+            made.append(chart(f"{one.policy}: what the owners with most have", lines, time, PERCENT))
     return made
 
 

@@ -39,11 +39,34 @@ def test_lines_go_through_their_points():
     assert chart("T", {}, Axis("x"), Axis("y")).startswith("<svg")
 
 
+def test_what_is_measured_stands_behind_the_title():
+    text = chart("CPU", {"a": [(0.0, 1.0)]}, Axis("time"), Axis("% of capacity"))
+    assert ">CPU</tspan>, % of capacity</text>" in text
+    assert 'aria-label="CPU, % of capacity"' in text
+    assert ">CPU</tspan></text>" in chart("CPU", {}, Axis("time"), Axis(""))
+
+
+def test_many_names_stand_in_rows_and_the_chart_grows_by_them():
+    names = [f"a-user-with-a-long-name-{number}" for number in range(8)]
+    text = chart("T", {name: [(0.0, 0.0), (1.0, 1.0)] for name in names}, Axis("x"), Axis("y"), 1.0)
+    places = [(int(x), int(y)) for x, y in re.findall(r'<text x="(\d+)" y="(\d+)">a-user', text)]
+    assert [y for _, y in places] == [32] * 3 + [50] * 3 + [68] * 2
+    assert all(x + 7.5 * len(names[0]) <= 760 for x, _ in places)
+    assert 'viewBox="0 0 760 336"' in text
+    assert "60.0,292.0 744.0,76.0" in text  # the lines begin below the names
+
+
+def test_lines_that_are_the_same_are_both_seen():
+    text = chart("T", {name: [(0.0, 1.0)] for name in "abc"}, Axis("x"), Axis("y"))
+    widths = [float(width) for width in re.findall(r'<polyline [^>]* stroke-width="([^"]*)"', text)]
+    assert widths == sorted(set(widths), reverse=True)
+
+
 def test_names_are_no_markup():
     text = chart("<T>", {"<b>": [(0.0, 1.0)]}, Axis("x & y"), Axis("%"))
     assert "<b>" not in text
     assert "&lt;b&gt;" in text
     assert "x &amp; y" in text
-    made = page("<i>", ["<u>"], [["", "<s>"], ["a", "1"]], ["<svg></svg>"])
-    assert not re.search("<[ius]>", made)
+    made = page("<i>", ["<u>"], [["", "<s>"], ["a", "1"]], ["<svg></svg>"], ["<b>"])
+    assert not re.search("<[ibus]>", made)
     assert made.count("<tr>") == 2
