@@ -115,3 +115,14 @@ def test_those_that_come_later_are_by_themselves_when_enough_run():
     cluster.pod(cluster.known[runs.key], None)
     cluster.queue.add(cluster.known["n/late1"].pod)
     assert in_turn(cluster) == [("n/late1", 2), ("n/late0", 2)], "the one that waits may lose its place"
+
+
+def test_one_that_was_told_before_those_that_run_has_a_turn():
+    """As a scheduler that begins is told them: in the order of their names."""
+    cluster = Cluster()
+    cluster.node("a", NODE)
+    cluster.snapshot.settle()
+    ganged(cluster, "first", 0)
+    assert in_turn(cluster) == []
+    ganged(cluster, "runs", 0, node="a")
+    assert in_turn(cluster) == [("n/first", 0)]

@@ -79,26 +79,29 @@ class Binding:
                 self._wake.clear()
                 await self._wake.wait()
             together = self._waiting.popleft()
-            if len(together) > 1:
-                self._let_through(together)
-                continue
-            [(pod, node)] = together
             self._busy += 1
             try:
-                await self._bind(pod, node)
+                if len(together) > 1:
+                    await self._let_through(together)
+                else:
+                    await self._bind(*together[0])
             except SampanError as error:
-                _log.info("%s was not bound to %s: %s", pod.key, node, error)
-                self._failed(pod, node, error)
+                for pod, node in together:
+                    _log.info("%s was not bound to %s: %s", pod.key, node, error)
+                    self._failed(pod, node, error)
             except Exception:
-                _log.exception("binding %s failed by a defect of ours", pod.key)
-                self.failed(pod.key)
-                self.again(pod)
+                for pod, _ in together:
+                    _log.exception("binding %s failed by a defect of ours", pod.key)
+                    self.failed(pod.key)
+                    self.again(pod)
             finally:
                 self._busy -= 1
                 self.freed()
 
-    def _let_through(self, gang: tuple[Placement, ...]) -> None:
+    async def _let_through(self, gang: tuple[Placement, ...]) -> None:
         """Go on with each of a gang, where all hold their places: what becomes of one after this does not concern the others."""
+        for pod, _ in gang:
+            await self._reports.hush(pod.key)
         lost = ", ".join(pod.key for pod, node in gang if not self._holds(pod, node))
         for pod, node in gang:
             if not lost:
@@ -109,7 +112,6 @@ class Binding:
             self._waiting.extendleft((one,) for one in reversed(gang))
             self._wake.set()
             self._cluster.moved = True  # more of the gang may be bound by themselves now
-        self.freed()
 
     def _holds(self, pod: Pod, node: str) -> bool:
         seen = self._cluster.known.get(pod.key)

@@ -66,6 +66,8 @@ class Cluster:
         if new is None:
             return
         changed = old is None or old.uid != new.uid or old.pod != new.pod
+        gang = "" if new.pod.gang is None else new.pod.gang.name
+        lacked = gang and self.gangs.lacks(gang)
         new = self.gangs.told(new)
         key = new.pod.key
         self.known[key] = new
@@ -84,10 +86,12 @@ class Cluster:
         elif changed:
             self.came(key)
             self.enqueue(new.pod)
+        if lacked and not self.gangs.lacks(gang):
+            self._enqueue_all(gang)
 
     def enqueue(self, pod: Pod) -> None:
         """Give a pod a turn, unless its gang is not there yet."""
-        lacks = "" if pod.gang is None else self.gangs.lacks(pod.gang)
+        lacks = "" if pod.gang is None else self.gangs.lacks(pod.gang.name)
         if lacks:
             self.queue.discard(pod.key)
             self.held(pod.key, lacks)
@@ -99,7 +103,13 @@ class Cluster:
         """Take in how many pods of a group run together; None: it is gone."""
         self.gangs.group(name, needs)
         for key in self.gangs.members(name):
-            seen = self.known[key] = self.gangs.told(self.known[key])
+            self.known[key] = self.gangs.told(self.known[key])
+        self._enqueue_all(name)
+
+    def _enqueue_all(self, gang: str) -> None:
+        """Give all of a gang that wait for a node a turn, or say what they wait for."""
+        for key in self.gangs.members(gang):
+            seen = self.known[key]
             if seen.ours and not seen.node and key not in self.assumed:
                 self.enqueue(seen.pod)
 

@@ -70,11 +70,13 @@ class Gangs:
                 self._members.pop(seen.pod.gang.name, None)
 
     def members(self, name: str) -> Iterable[str]:
+        """Return the keys of the pods of a gang that are there, in order."""
         return sorted(self._members.get(name, ()))
 
-    def lacks(self, gang: Gang) -> str:
+    def lacks(self, name: str) -> str:
         """Return what a gang waits for before it is tried; empty: nothing."""
-        if gang.name not in self._least:
-            return f"gang {gang.name}: there is no such PodGroup"
-        there = len(self._members.get(gang.name, ()))
-        return f"gang {gang.name}: {there} of at least {gang.least} pods are there" if there < gang.least else ""
+        least = self._least.get(name)
+        if least is None:
+            return f"gang {name}: there is no such PodGroup"
+        there = len(self._members.get(name, ()))
+        return f"gang {name}: {there} of at least {least} pods are there" if there < least else ""

@@ -41,7 +41,7 @@ def _tried(cluster: Cluster, core: Scheduler, seen: Seen) -> dict[str, Verdict]:
     if seen.node:  # nobody is asked
         cluster.snapshot.add(seen.pod, seen.node)
         return {seen.pod.key: Verdict(seen.pod.key, seen.node)}
-    if seen.pod.gang is not None and (lacks := cluster.gangs.lacks(seen.pod.gang)):
+    if seen.pod.gang is not None and (lacks := cluster.gangs.lacks(seen.pod.gang.name)):
         return {seen.pod.key: Verdict(seen.pod.key, why=lacks)}
     found: dict[str, Verdict] = {}
     ready: list[Pod] = []
