@@ -57,7 +57,6 @@ class Simulation:
         self._events = Events()
         self._waiting = Waiting(self.scheduler, preempts=preempts)
         self._rounds = Rounds(self._waiting, self.scheduler, self._place, preempts=preempts)
-        self._gangs: dict[str, list[Instance]] = {}  # those that run, by task
         self._tasks = iter(tasks)
         self._follow()
 
@@ -122,16 +121,18 @@ class Simulation:
 
     def evict(self, key: str, reason: str) -> None:
         """End a running pod against its will; it waits again, with the rest of its gang. Raises KeyError where none runs."""
-        instance = self.running[key]
-        self.snapshot.evict(key)
-        self._back(instance, reason)
+        self._back(self.running[key], reason)
 
     def set_pace(self, key: str, pace: float) -> None:
-        """Let a running pod do `pace` seconds of its work a second, 0: none. Raises KeyError where none runs."""
-        instance = self.running[key]
-        instance.done_s, instance.paced_s = instance.done_by(self.now_s), self.now_s
-        instance.pace = pace
-        self._plan_ends([instance])
+        """Let a running pod do `pace` seconds of its work a second (0: none), and the rest of its gang.
+
+        Raises KeyError where none runs.
+        """
+        those = self._together(self.running[key])
+        for one in those:
+            one.done_s, one.paced_s = one.done_by(self.now_s), self.now_s
+            one.pace = pace
+        self._plan_ends(those)
 
     # --- arrivals and ends
 
@@ -143,7 +144,7 @@ class Simulation:
 
     def _arrive(self, task: Task) -> None:
         now_s = self.now_s
-        instances = [Instance(task, f"{task.name}/{number}", now_s) for number in range(task.count)]
+        instances = [Instance(task, task.key(number), now_s) for number in range(task.count)]
         for observer in self.observers:
             observer.arrived(instances)
         for instance in instances:
@@ -170,11 +171,14 @@ class Simulation:
             self.snapshot.remove(instance.key)
             del running[instance.key]
             instance.ends_s = math.nan
-            if instance.task.together:
-                self._gangs.pop(instance.task.name, None)
         if ended:
             for observer in self.observers:
                 observer.ended(ended)
+
+    def _together(self, instance: Instance) -> list[Instance]:
+        """Return a running pod and the rest of its gang, in order."""
+        task = instance.task
+        return [self.running[task.key(number)] for number in range(task.count)] if task.together else [instance]
 
     # --- evictions
 
@@ -185,15 +189,13 @@ class Simulation:
                 self.evict(key, reason)
 
     def _back(self, instance: Instance, reason: str) -> None:
-        """Let a pod wait again that is off the snapshot, and its gang with it."""
-        del self.running[instance.key]
-        gang = self._gangs.pop(instance.task.name, []) if instance.task.together else []
-        for other in gang:
-            if other is not instance:
-                del self.running[other.key]
-                if other.key in self.snapshot.pods:  # it may be a victim of the same pod
-                    self.snapshot.evict(other.key)
-        for one in gang or [instance]:
+        """Let a pod that ran wait again, and its gang with it."""
+        those = self._together(instance)
+        for one in those:
+            del self.running[one.key]
+            if one.key in self.snapshot.pods:  # where it was preempted it is gone already
+                self.snapshot.evict(one.key)
+        for one in those:
             one.lost_s += one.done_by(self.now_s)
             one.ends_s = math.nan
             for observer in self.observers:
@@ -216,8 +218,6 @@ class Simulation:
         started = [one for one in instances if one.key in found.placements]
         if started:
             self._start(started, found.placements)
-        if gang and started:
-            self._gangs[task.name] = started
         return [one for one in instances if one.key not in found.placements], bool(found.evictions)
 
     def _start(self, instances: Sequence[Instance], nodes: dict[str, str]) -> None:

@@ -31,6 +31,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     count: int = 1
     together: bool = False
 
+    def key(self, number: int) -> str:
+        """Return the key of one of its pods, which are numbered from 0 on."""
+        return f"{self.name}/{number}"
+
 
 class Instance(msgspec.Struct, gc=False, eq=False):
     """A pod of a task, and what became of it. It waits where `node` is empty and `ends_s` is not a number.

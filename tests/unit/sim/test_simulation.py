@@ -125,6 +125,15 @@ def test_a_gang_starts_as_a_whole_and_is_evicted_as_a_whole():
     assert course.of("gang/0")[-2:] == [(15.0, "started"), (25.0, "ended")]
 
 
+def test_a_gang_goes_at_one_pace_ends_together_and_is_evicted_as_a_whole():
+    simulation, course = simulated([node("a"), node("b")], [task("gang", count=3, together=True), task("y", 13.0)])
+    simulation.at(2.0, lambda: simulation.set_pace("gang/1", 0.5))
+    simulation.at(12.0, lambda: simulation.evict("gang/0", "moved"))
+    simulation.run()
+    for key, why in (("gang/0", "moved"), ("gang/1", "its gang is broken"), ("gang/2", "its gang is broken")):
+        assert course.of(key)[2:] == [(12.0, why), (12.0, "started"), (22.0, "ended")]
+
+
 def test_what_an_eviction_leaves_free_goes_by_turn_too():
     """X could not evict, as it is no higher; where another evicts, X comes before Y, who is lower and has just come."""
     two, four = (Shape(requests=amounts({"cpu": cpu})) for cpu in (2000, 4000))
