@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import msgspec
 import pytest
@@ -77,6 +78,8 @@ class Auditor(Observer):
     def ended(self, instances):
         self.counts["running"] -= len(instances)
         self.counts["ended"] += len(instances)
+        for one in instances:
+            assert one.done_by(self.of.now_s) == pytest.approx(one.task.duration_s, abs=1e-6)
 
     def evicted(self, instance, reason):
         self.counts["running"] -= 1
@@ -119,6 +122,42 @@ def test_every_pod_is_somewhere_and_nothing_is_over_capacity(machines, wanted, p
     assert preempts or not found.evictions
     for series in (found.series.running, found.series.waiting, *found.series.used.values()):
         assert len(series) == len(found.series.begin_s)
+
+
+happenings = st.lists(
+    st.tuples(few([0.0, 0.5, 1.0, 2.5, 7.0]), st.integers(0, 9), few(["evict", 0.0, 0.5, 2.0])), max_size=12
+)
+
+
+@given(nodes, tasks(), happenings, st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_pods_that_are_paced_and_evicted_do_all_of_their_work(machines, wanted, told, preempts):
+    simulation = Simulation(machines, wanted, preempts=preempts)
+    meter = Meter(simulation, wanted[0].arrival_s, 0.5)
+    auditor = Auditor(simulation, wanted)
+
+    def happen(which: int, verb: str | float) -> None:
+        if not simulation.running:
+            return
+        key = sorted(simulation.running)[which % len(simulation.running)]
+        if isinstance(verb, str):
+            simulation.evict(key, verb)
+        else:
+            simulation.set_pace(key, verb)
+
+    def hurry() -> None:
+        for key in list(simulation.running):
+            simulation.set_pace(key, 1.0)
+
+    for after_s, which, verb in told:
+        simulation.at(wanted[0].arrival_s + after_s, partial(happen, which, verb))
+    simulation.at(wanted[0].arrival_s + 50.0, hurry)  # whoever was stopped goes on
+    simulation.run()
+    meter.close()
+    found = summary("", simulation, meter)
+    counts = auditor.counts
+    assert (found.ended, found.running) == (counts["ended"], counts["running"])
+    assert all(one.task.duration_s == math.inf for one in simulation.running.values())
 
 
 @given(nodes, tasks(), st.randoms(use_true_random=False))
