@@ -16,4 +16,6 @@ class Ask:
         self.demand = demand
         self.amounts = dict(demand)
         self.tallies: list[tuple[Tally, int]] = []
-        self.special = bool(shape.devices or shape.attachments)  # takes more than amounts of the columns
+        self.special = bool(
+            shape.devices or shape.attachments or shape.unbound
+        )  # takes more than amounts of the columns

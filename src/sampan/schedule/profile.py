@@ -19,7 +19,7 @@ from sampan.schedule.plugins.node_ports import NodePorts
 from sampan.schedule.plugins.resources_fit import NodeResourcesFit
 from sampan.schedule.plugins.taint_toleration import NodeUnschedulable, TaintToleration
 from sampan.schedule.plugins.topology_spread import PodTopologySpread
-from sampan.schedule.plugins.volumes import NodeVolumeLimits, VolumeBinding, VolumeRestrictions
+from sampan.schedule.plugins.volumes import NodeVolumeLimits, VolumeBinding, VolumeMatching, VolumeRestrictions
 
 
 class Profile(NamedTuple):
@@ -38,6 +38,7 @@ FILTERS: tuple[FilterPlugin, ...] = (
     VolumeRestrictions(),
     NodeVolumeLimits(),
     VolumeBinding(),
+    VolumeMatching(),
     PodTopologySpread(),
     InterPodAffinity(),
     Interference(),

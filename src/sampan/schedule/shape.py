@@ -100,6 +100,29 @@ class Attachment(Frozen, frozen=True):
     volume: str
 
 
+class VolumeWish(Frozen, frozen=True, kw_only=True):
+    """What a claim asks of a volume."""
+
+    storage_class: str = ""
+    size_bytes: int = 0
+    access_modes: tuple[str, ...] = ()
+    mode: str = "Filesystem"
+    attributes_class: str = ""
+    selector: Selector = ()
+
+
+class UnboundClaim(Frozen, frozen=True, kw_only=True):
+    """A claim that is bound when its pod has a node. `key`: `namespace/name`.
+
+    `made_on`: where somebody makes a volume for it, one of the terms holds there, all nodes where there are none; None: nobody does.
+    """
+
+    key: str
+    uid: str = ""
+    wish: VolumeWish = VolumeWish()
+    made_on: tuple[NodeTerm, ...] | None = None
+
+
 class Shape(Frozen, frozen=True, kw_only=True):
     """What a pod asks for. `requests` are the effective ones: init containers and overhead counted."""
 
@@ -119,6 +142,7 @@ class Shape(Frozen, frozen=True, kw_only=True):
     spread_is_default: bool = False  # the cluster's own constraints: nodes without their labels are scored too
     ports: tuple[HostPort, ...] = ()
     volume_terms: tuple[tuple[NodeTerm, ...], ...] = ()  # of each volume: one of them holds
+    unbound: tuple[UnboundClaim, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     exclusive: tuple[str, ...] = ()  # volumes that one pod in the cluster may use (ReadWriteOncePod)
     images: tuple[str, ...] = ()

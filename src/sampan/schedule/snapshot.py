@@ -15,13 +15,14 @@ import numpy as np
 from sampan.schedule.arrays import Rows
 from sampan.schedule.ask import Ask
 from sampan.schedule.attachments import Attachments
+from sampan.schedule.claimable import Choice, ClaimableVolumes, FreeVolume, Given, Reached, reached
 from sampan.schedule.devices import DeviceColumns, Taken
 from sampan.schedule.labels import Domains, NodeLabels
 from sampan.schedule.node import Node
 from sampan.schedule.pod import Budget, Pod, covers
 from sampan.schedule.pods import ABSENT, PodTable
 from sampan.schedule.resources import ResourceColumns
-from sampan.schedule.shape import PodTerm, Shape, matches
+from sampan.schedule.shape import PodTerm, Shape, UnboundClaim, matches
 from sampan.schedule.tally import Tallies, Tally, Weigh
 from sampan.schedule.terms import Terms
 from sampan.schedule.touches import Touches
@@ -38,6 +39,7 @@ class Lifted(NamedTuple):
     row: int
     held: Taken
     home: str  # its node, where that is not known
+    given: Given
 
 
 class Snapshot:
@@ -49,6 +51,7 @@ class Snapshot:
         self.resources = ResourceColumns()
         self.devices = DeviceColumns()
         self.attachments = Attachments()
+        self.volumes = ClaimableVolumes()
         self.labels = NodeLabels(())
         self.pods = PodTable()
         self.asks: list[Ask] = []
@@ -84,6 +87,13 @@ class Snapshot:
         for ask in self.asks:
             self._tallies.weigh(ask)
         self._changed()
+
+    def set_volume(self, name: str, volume: FreeVolume | None) -> bool:
+        """Take in a volume that may be claimed; None: it is gone, or cannot be. Returns whether that is new."""
+        new = self.volumes.put(name, volume)
+        if new and self.nodes:
+            self.touches.add(0)  # what is remembered of refusals is no longer true
+        return new
 
     def settle(self) -> None:
         """Take in the nodes that came, went or changed. Cheap when there are none."""
@@ -183,8 +193,8 @@ class Snapshot:
         else:
             self.assume(pod, row, self.ask(pod.shape))
 
-    def assume(self, pod: Pod, row: int, ask: Ask, held: Taken | None = None) -> None:
-        """Put a new pod on a row. `held`: the devices it has; chosen where None."""
+    def assume(self, pod: Pod, row: int, ask: Ask, held: Taken | None = None, given: Given | None = None) -> None:
+        """Put a new pod on a row. `held`: the devices it has, `given`: the volumes; chosen where None."""
         self.pods.add(pod, row, ask.number)
         self.resources.take(row, ask.demand)
         for tally, weight in ask.tallies:
@@ -192,6 +202,7 @@ class Snapshot:
         if ask.special:
             self.devices.take(row, pod.key, ask.shape, held)
             self.attachments.add(row, ask.shape)
+            self.volumes.take(pod.key, self.volumes_on(row, ask.shape.unbound).given if given is None else given)
         self.touches.add(row)
 
     def assume_all(self, pods: Sequence[Pod], rows: Rows, ask: Ask) -> None:
@@ -213,8 +224,9 @@ class Snapshot:
     def lift(self, key: str) -> Lifted:
         """Take a pod away; returns what `put_back` puts back exactly as it was. Raises KeyError where there is none."""
         pod, row, number = self.pods.remove(key)
+        given = self.volumes.give_back(key)
         if row == ABSENT:
-            return Lifted(pod, row, (), self._homes.pop(key))
+            return Lifted(pod, row, (), self._homes.pop(key), given)
         ask = self.asks[number]
         self.resources.give(row, ask.demand)
         for tally, weight in ask.tallies:
@@ -224,7 +236,7 @@ class Snapshot:
             held = self.devices.give(row, key)
             self.attachments.remove(row, ask.shape)
         self.touches.add(row)
-        return Lifted(pod, row, held, "")
+        return Lifted(pod, row, held, "", given)
 
     def put_back(self, lifted: Lifted) -> None:
         """Undo a `lift`, before nodes were settled anew."""
@@ -232,8 +244,9 @@ class Snapshot:
         if lifted.row == ABSENT:
             self._homes[lifted.pod.key] = lifted.home
             self.pods.add(lifted.pod, ABSENT, ask.number)
+            self.volumes.take(lifted.pod.key, lifted.given)
         else:
-            self.assume(lifted.pod, lifted.row, ask, lifted.held)
+            self.assume(lifted.pod, lifted.row, ask, lifted.held, lifted.given)
 
     def evict(self, key: str) -> Lifted:
         """Take a pod away against its will: the budgets it belongs to allow one less."""
@@ -270,6 +283,19 @@ class Snapshot:
             if not matches(term.namespace_selector, labels):
                 return False
         return matches(term.selector, dict(shape.labels))
+
+    def reached(self, volume: FreeVolume) -> Reached:
+        """Return the rows that can reach a volume."""
+        return self.kept(("reached", volume.reach), lambda: reached(self.labels, volume.reach, len(self.nodes)))
+
+    def volumes_on(self, row: int, claims: Sequence[UnboundClaim]) -> Choice:
+        """Return which volumes claims of one pod would be given on a row."""
+
+        def made(claim: UnboundClaim) -> bool:
+            on = claim.made_on
+            return on is not None and (not on or any(self.labels.holds_at(row, term) for term in on))
+
+        return self.volumes.choose(claims, lambda volume: row in self.reached(volume).members, made)
 
     def tally(self, key: Hashable, weigh: Weigh) -> Tally:
         """Return the tally of a key, counted now when it is new."""

@@ -14,6 +14,7 @@ from sampan.schedule.arrays import NOWHERE, Floats, Ints, Mask, Rows
 from sampan.schedule.ask import Ask
 from sampan.schedule.plugin import GRAIN, Filter, Narrowing, Reach, Score
 from sampan.schedule.plugins.resources_fit import Fit
+from sampan.schedule.plugins.volumes import Matched
 from sampan.schedule.profile import Profile
 from sampan.schedule.refusal import Refusal, refusal
 from sampan.schedule.relative import Relative
@@ -125,6 +126,8 @@ class Standing:
             if isinstance(rule, Fit):
                 for number, amount in rule.demand:
                     found &= self.snapshot.resources.allocatable[number] >= amount
+            elif isinstance(rule, Matched):
+                found &= rule.passes(Nodes(self.snapshot, self.ask))
         return found
 
     def why(self) -> Refusal:
