@@ -72,7 +72,8 @@ def verdict(cluster: Cluster, seen: Seen, profile: Profile = DEFAULT) -> tuple[b
     if not found.node:
         return False, found.why
     if waits := cluster.wanted(seen).to_select:
-        return False, f"{key} waits: {cluster.volumes.awaited(seen.pod.shape.namespace, waits, found.node)}."
+        given = cluster.snapshot.volumes.given(key)
+        return False, f"{key} waits: {cluster.volumes.awaited(seen.pod.shape.namespace, waits, found.node, given)}."
     if found.evicts:
         return True, f"{key} fits on {found.node} once these have ended: {', '.join(found.evicts)}."
     return (

@@ -100,6 +100,7 @@ class PodScheduler:
         _log.info("schedules: %d nodes, %d pods", len(self._cluster.snapshot.nodes), len(self._cluster.known))
         flushed_s = self._clock.monotonic_s()
         while True:
+            self._stirred.clear()  # what stirs from here on is not waited for below
             now_s = self._clock.monotonic_s()
             if self._cluster.moved or now_s - flushed_s > _FLUSH_S:
                 self._cluster.moved = False
@@ -107,7 +108,6 @@ class PodScheduler:
                 self._cluster.queue.wake(now_s)
                 self._binding.look()
             next_s = self._cluster.queue.tick(now_s)
-            self._stirred.clear()
             pods = self._cluster.queue.take(_AT_ONCE) if self._binding.under_way < _AHEAD else []
             if pods:
                 self._try(pods)

@@ -6,6 +6,7 @@ from sampan.control.scheduling.nodes import limits, node
 from sampan.control.scheduling.pods import image, requests, seen, shape
 from sampan.control.scheduling.volumes import UNBOUND, Volumes, claim, storage_class, volume
 from sampan.kube.selector import Requirement
+from sampan.schedule.claimable import ClaimableVolumes
 from sampan.schedule.node import Taint
 from sampan.schedule.shape import Attachment, HostPort, NodeTerm, PodTerm, Shape, Spread, Toleration
 
@@ -136,7 +137,7 @@ def test_a_node():
 
 
 def test_volumes():
-    known, plain = Volumes(), Shape(namespace="n")
+    known, plain = Volumes(ClaimableVolumes()), Shape(namespace="n")
     assert known.wanted(plain, ["c"]).fault == 'persistentvolumeclaim "c" not found'
     bound = {"spec": {"volumeName": "v", "accessModes": ["ReadWriteOncePod"]}, "status": {"phase": "Bound"}}
     known.claims["n", "c"] = claim(bound)

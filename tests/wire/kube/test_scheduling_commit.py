@@ -9,7 +9,7 @@ import pytest
 
 from hollow import scheduled
 from kube import ControlPlane, eventually
-from scheduling_space import HOST, Space, space_of, spread
+from scheduling_space import HOST, Space, explained, space_of, spread
 
 LOWS = ["low0", "low1"]
 RELEASE = 'patch pod {} --type=merge -p {{"metadata":{{"finalizers":null}}}}'
@@ -103,6 +103,39 @@ def test_a_pod_that_waits_for_its_volume_holds_its_place(space):
             space.k(f'patch {kind} {name} --type=merge -p {{"metadata":{{"finalizers":null}}}}')
             space.k(f"delete {kind} {name} --wait=false")
         space.plane.kubectl("delete", "storageclass", "late")
+
+
+def test_a_volume_that_is_there_is_claimed_and_its_pod_goes_to_it(space):
+    by = {"provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer"}
+    space.plane.json("POST", "/apis/storage.k8s.io/v1/storageclasses", {"metadata": {"name": "local"}, **by})
+    wish = {"accessModes": ["ReadWriteOnce"], "storageClassName": "local"}
+    claims = f"/api/v1/namespaces/{space.name}/persistentvolumeclaims"
+    asks = {**wish, "resources": {"requests": {"storage": "1Gi"}}}
+    space.plane.json("POST", claims, {"metadata": {"name": "data"}, "spec": asks})
+    on_1 = {"matchExpressions": [{"key": HOST, "operator": "In", "values": ["hollow-1"]}]}
+    has = {**wish, "capacity": {"storage": "2Gi"}, "local": {"path": "/d"}}
+    has["nodeAffinity"] = {"required": {"nodeSelectorTerms": [on_1]}}
+    space.plane.json("POST", "/api/v1/persistentvolumes", {"metadata": {"name": space.name}, "spec": has})
+    space.pod("p", volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}])
+    try:
+        assert "2 node(s) didn't find available persistent volumes to bind" in space.refusal("p")
+        space.k(f'patch pv {space.name} --type=merge --subresource=status -p {{"status":{{"phase":"Available"}}}}')
+        waits = f"persistentvolumeclaim data: is to be bound to volume {space.name}"
+        eventually(lambda: space.refusal("p") == waits)
+        assert explained(space, "pod/p").stdout == f"{space.name}/p waits: {waits}.\n"
+        claimed = space.plane.json("GET", f"/api/v1/persistentvolumes/{space.name}")["spec"]["claimRef"]
+        assert (claimed["namespace"], claimed["name"]) == (space.name, "data")
+        # what a volume controller does then
+        space.k(f'patch pvc data --type=merge -p {{"spec":{{"volumeName":"{space.name}"}}}}')
+        space.k('patch pvc data --type=merge --subresource=status -p {"status":{"phase":"Bound"}}')
+        space.ready("p")
+        assert space.node("p") == "hollow-1"
+    finally:
+        space.k("delete pod p --timeout=10s")
+        for kind, name in (("pvc", "data"), ("pv", space.name)):  # nobody else lets go of them yet
+            space.k(f'patch {kind} {name} --type=merge -p {{"metadata":{{"finalizers":null}}}}')
+            space.k(f"delete {kind} {name} --wait=false")
+        space.plane.kubectl("delete", "storageclass", "local")
 
 
 def test_a_domain_that_goes_lets_pods_in(space):

@@ -1,21 +1,29 @@
-"""Answers: what the scheduler writes of a pod: its binding, that it does not fit, that others make room for it. By the API.
+"""Answers: what the scheduler writes of a pod: its binding, that it does not fit, that others make room for it, and of its volumes.
 
-Spec: core/v1 Binding; pod conditions PodScheduled, DisruptionTarget; kube-scheduler's PrepareCandidate.
+By the API. Spec: core/v1 Binding; PersistentVolume's claimRef (component-helpers GetBindVolumeToClaim); pod conditions PodScheduled,
+DisruptionTarget; kube-scheduler's PrepareCandidate.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from sampan.base.clock import Clock
 from sampan.client.port import Client
 from sampan.control.controller import PODS
-from sampan.control.scheduling.following import CLAIMS
+from sampan.control.scheduling.following import CLAIMS, VOLUMES
 from sampan.control.scheduling.pods import SCHEDULER
 from sampan.control.scheduling.volumes import SELECTED_NODE
+from sampan.kube import object as objects
 from sampan.kube import rfc3339
 from sampan.kube.object import Object
+from sampan.kube.reading import mapping, text
 from sampan.kube.status import ApiError
+from sampan.schedule.shape import UnboundClaim
 
 _MERGE = "application/merge-patch+json"
+_BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
+"""An annotation of volumes: their claim was chosen, not preset; so whoever binds them may take it back."""
 _STRATEGIC = "application/strategic-merge-patch+json"
 
 
@@ -42,6 +50,33 @@ class Answers:
         noted = {"metadata": {"annotations": {SELECTED_NODE: node}}}
         for name in claims:
             await self._client.patch(CLAIMS, namespace, name, noted, media=_MERGE)
+
+    async def claim_volumes(self, claims: Iterable[UnboundClaim], given: Mapping[str, str]) -> None:
+        """Say of volumes which claims they are for; whoever binds volumes goes on from there. `given`: volumes by claim."""
+        for claim in claims:
+            if claim.key in given:
+                await self._claim_volume(given[claim.key], claim.key, claim.uid)
+
+    async def _claim_volume(self, name: str, claim: str, uid: str) -> None:
+        """Say of a volume which claim, `namespace/name`, it is for.
+
+        Raises:
+            ApiError: 404, it is gone; 409, it is another claim's.
+        """
+        volume = await self._client.get(VOLUMES, "", name)
+        namespace, _, claimant = claim.partition("/")
+        theirs = mapping(volume, "spec", "claimRef")
+        named = (text(theirs, "namespace"), text(theirs, "name"), text(theirs, "uid"))
+        if named == (namespace, claimant, uid):
+            return
+        if theirs and named != (namespace, claimant, ""):
+            raise ApiError(409, "Conflict", f'persistentvolume "{name}" was claimed by {named[0]}/{named[1]}')
+        meta: Object = {"resourceVersion": objects.resource_version(volume)}
+        if not theirs:
+            meta["annotations"] = {_BOUND_BY_CONTROLLER: "yes"}
+        reference = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": namespace, "name": claimant}
+        patch = {"metadata": meta, "spec": {"claimRef": {**reference, "uid": uid}}}
+        await self._client.patch(VOLUMES, "", name, patch, media=_MERGE)
 
     async def unschedulable(self, key: str, uid: str, message: str, *, withdraw: bool) -> None:
         """Say in a pod's status that it does not fit; `withdraw`: and that no room is made for it any more.

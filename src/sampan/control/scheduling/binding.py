@@ -1,14 +1,17 @@
 """Binding: what was placed is told to the API, many at a time; what the API does not take has another turn.
 
 A placement is checked again by every rule just before it is told: the cluster may have changed since. A pod whose claims wait
-for its node holds its place until their volumes are made.
+for its node holds its place, and the volumes that it was given, until the claims are bound. The scheduler says of a volume whose it is,
+or of a claim for which node to make one; it does not say that they are bound, which is the volume controller's, and it begins with the claim.
+
+Spec: kube-scheduler VolumeBinding (PreBind: BindPodVolumes).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -29,12 +32,16 @@ _log = log.get("scheduler")
 
 
 class _Provided:
-    """A pod that has its node, and waits for the volumes of its claims there. `told`: the claims are known to say so."""
+    """A pod that has its node, and waits for the volumes of its claims there.
 
-    def __init__(self, pod: Pod, uid: str, node: str) -> None:
+    `given`: volumes that are there already, by claim; `told`: the claims of the others are known to say so.
+    """
+
+    def __init__(self, pod: Pod, uid: str, node: str, given: Mapping[str, str]) -> None:
         self.pod = pod
         self.uid = uid
         self.node = node
+        self.given = given
         self.told = False
 
 
@@ -130,9 +137,9 @@ class Binding:
         if seen.claims:
             waiting = cluster.wanted(seen).to_select
             if waiting:
-                self._for_claims[pod.key] = _Provided(pod, seen.uid, node)
-                await self._answers.select_node(pod.shape.namespace, waiting, node)
-                self._reports.unfit(pod, cluster.volumes.awaited(pod.shape.namespace, waiting, node))
+                await self._ask_for_volumes(
+                    _Provided(pod, seen.uid, node, cluster.snapshot.volumes.given(pod.key)), waiting
+                )
                 return
         await self._answers.bind(pod.key, seen.uid, node)
         self.bound(pod.key)
@@ -140,6 +147,15 @@ class Binding:
         cluster.queue.discard(pod.key)
         note = f"Successfully assigned {pod.key} to {node}"
         self._events.say(pod.key, seen.uid, "Scheduled", note, action="Binding")
+
+    async def _ask_for_volumes(self, one: _Provided, claims: Sequence[str]) -> None:
+        """Tell of each claim which volume it is to have, or for which node one is to be made."""
+        pod, namespace = one.pod, one.pod.shape.namespace
+        self._for_claims[pod.key] = one
+        made = tuple(name for name in claims if f"{namespace}/{name}" not in one.given)
+        await self._answers.claim_volumes(pod.shape.unbound, one.given)
+        await self._answers.select_node(namespace, made, one.node)
+        self._reports.unfit(pod, self._cluster.volumes.awaited(namespace, claims, one.node, one.given))
 
     def look(self) -> None:
         """Go on with pods that wait for their volumes, where these are there, or will not come to their node."""
@@ -151,8 +167,13 @@ class Binding:
             volumes, namespace = self._cluster.volumes, seen.pod.shape.namespace
             claims = [volumes.claims.get((namespace, name)) for name in seen.claims]
             theirs = [claim for claim in claims if claim is not None and not claim.deleting]
-            selected = all(claim.volume or claim.selected == one.node for claim in theirs)
-            if len(theirs) < len(claims) or (one.told and not selected) or not self.still_fits(one.pod):
+            selected = all(
+                claim.volume or claim.selected == one.node
+                for name, claim in zip(seen.claims, theirs, strict=False)
+                if f"{namespace}/{name}" not in one.given
+            )
+            lost = len(theirs) < len(claims) or (one.told and not selected) or not self._keeps(one)
+            if lost or not self.still_fits(one.pod):
                 del self._for_claims[key]
                 self.again(one.pod)
                 continue
@@ -163,6 +184,12 @@ class Binding:
                 pod = msgspec.structs.replace(one.pod, shape=wanted.shape)
                 self._cluster.snapshot.add(pod, one.node)
                 self.bind(Placement(pod, one.node))
+
+    def _keeps(self, one: _Provided) -> bool:
+        """Return whether the volumes that a pod's claims were given are theirs still, or nobody's."""
+        volumes = self._cluster.snapshot.volumes
+        wanted = {claim.key: claim for claim in one.pod.shape.unbound}
+        return all(volumes.is_for(wanted[claim], volume) for claim, volume in one.given.items())
 
     def still_fits(self, pod: Pod) -> bool:
         """Return whether the pod would be let onto its node as the cluster is now: it may have waited for long."""

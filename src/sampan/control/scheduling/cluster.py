@@ -33,7 +33,7 @@ class Cluster:
     def __init__(self) -> None:
         self.snapshot = Snapshot()
         self.queue = Queue()
-        self.volumes = Volumes()
+        self.volumes = Volumes(self.snapshot.volumes)
         self.default_spread = DefaultSpread()
         self.known: dict[str, Seen] = {}
         self.assumed: dict[str, str] = {}  # pod -> node
@@ -197,8 +197,10 @@ class Cluster:
         return self.volumes.wanted(shape, seen.claims) if seen.claims else Wanted(shape)
 
     def whole(self, seen: Seen) -> Pod:
-        """Return a pod with all that it asks for, as far as its volumes are known."""
+        """Return a pod with all that it asks for, as far as its volumes are known. Who has a node has its volumes there."""
         shape = self.wanted(seen).shape
+        if seen.node and shape.unbound:
+            shape = msgspec.structs.replace(shape, unbound=())
         return seen.pod if shape is seen.pod.shape else msgspec.structs.replace(seen.pod, shape=shape)
 
     def forget(self, key: str) -> None:
@@ -274,6 +276,9 @@ class Cluster:
         self._again(namespace, name)
 
     def volume(self, name: str, volume: Volume | None) -> None:
+        free = None if volume is None else volume.free
+        if self.snapshot.set_volume(name, free) and self._claimants:
+            self._help()
         if volume is None:
             self.volumes.volumes.pop(name, None)
             return

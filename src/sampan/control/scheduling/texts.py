@@ -28,6 +28,7 @@ from sampan.schedule.plugins.taint_toleration import tolerated
 from sampan.schedule.pod import Pod
 from sampan.schedule.refusal import Refusal, refusal
 from sampan.schedule.resources import PODS
+from sampan.schedule.shape import UnboundClaim
 from sampan.schedule.snapshot import Snapshot
 from sampan.schedule.standing import Standing
 from sampan.schedule.view import Nodes
@@ -147,6 +148,8 @@ def _wishes(standing: Standing, row: int) -> Iterator[str]:
         reason = next((text for text, fails in rule.reasons(nodes) if fails[0]), "")
         if reason == taint_toleration.UNTOLERATED:
             yield f"tolerate {_taints(snapshot.nodes[row], standing)}"
+        elif isinstance(rule, volumes.Matched):
+            yield f"make {' and '.join(map(_volume, rule.lacking(row)))} that it can reach"
         elif reason == topology_spread.SKEWED and isinstance(rule, topology_spread.Evenly):
             yield " and ".join(f"allow a maxSkew of {skew} over {topology}" for topology, skew in rule.skews(row))
         else:
@@ -165,6 +168,13 @@ def _lacks(snapshot: Snapshot, rule: Fit, row: int) -> Iterator[str]:
             yield f"ask for no {names[number]}"
         else:
             yield f"ask for {written(names[number], amount - free)} {names[number]} less"
+
+
+def _volume(claim: UnboundClaim) -> str:
+    """Return what volume a claim lacks."""
+    wish = claim.wish
+    size = f" and {written('storage', wish.size_bytes)} or more" if wish.size_bytes else ""
+    return f"a volume of class {wish.storage_class}{size} for claim {claim.key} available"
 
 
 def _taints(node: Node, standing: Standing) -> str:
