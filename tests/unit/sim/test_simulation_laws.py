@@ -23,6 +23,7 @@ from sampan.sim.span import Spans
 from sampan.sim.summary import summary
 from sampan.sim.task import Task
 from sampan.sim.traces import machine
+from sampan.sim.traces.changes import DRAIN, FAIL, Change
 from sampan.sim.traces.trace import scaled
 
 GI = 1 << 30
@@ -263,6 +264,19 @@ def test_lost_work_and_a_cut():
     cut = replay("p", DEFAULT, one, tasks, until_s=6.0)
     assert (cut.running, cut.waiting, cut.ended, cut.lasted_s) == (1, 1, 0, 6.0)
     assert replay("p", DEFAULT, one, tasks, preempts=False).evictions == {}
+
+
+def test_who_waits_is_judged_by_the_nodes_that_are_left():
+    """x, a gang, needs a GPU, which only the node has that is drained and then fails; y would fit on b, which is full."""
+    machines = [machine.node("a", 1000, GI, 1), machine.node("b", 1000, GI), machine.node("c", 100, GI)]
+    tasks = [
+        Task(name="z", arrival_s=0.0, duration_s=100.0, shape=machine.shape(1000, GI)),
+        Task(name="x", arrival_s=2.0, duration_s=1.0, shape=machine.shape(100, 0, 1), together=True),
+        Task(name="y", arrival_s=2.0, duration_s=1.0, shape=machine.shape(1000, 0)),
+    ]
+    changed = [Change(1.0, DRAIN, machines[0]), Change(3.0, FAIL, machines[0])]
+    found = replay("p", DEFAULT, machines, tasks, changed, until_s=3.0)
+    assert (found.running, found.waiting, found.refused) == (1, 1, 1)
 
 
 def test_fragments_are_what_a_shape_cannot_use():
