@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from sampan.schedule.place import Scheduler, place
@@ -80,6 +80,37 @@ def test_one_by_one(nodes, wanted, profile: Profile, seed):
             there.append(pod.key)
         if there and source.random() < 0.2:
             snapshot.remove(there.pop(source.randrange(len(there))))
+
+
+@given(fleets, st.lists(plain_shapes, min_size=2, max_size=5), st.integers(0, 1 << 30))
+@SLOW
+def test_evictions(nodes, wanted, seed):
+    source = random.Random(seed)
+    snapshot = Snapshot(nodes[:30], NAMESPACES)
+    snapshot.settle()
+    scheduler = Scheduler(snapshot)
+    evicted = 0
+    for number in range(180):
+        fresh = Snapshot(snapshot.nodes, NAMESPACES)
+        for _, slot in sorted(snapshot.pods.slots.items()):
+            pod = snapshot.pods.pods[slot]
+            fresh.add(pod, snapshot.node_of(pod.key))
+        shape = source.choice(wanted)
+        priority = 0 if number < 90 else source.randrange(4)
+        pod = Pod(f"{shape.namespace}/p{number:03}", shape, priority, float(source.randrange(9)))
+        found, again = scheduler.place([pod]), place(fresh, [pod])
+        assert found.placements == again.placements
+        assert {one.pod.key: one for one in found.evictions} == {one.pod.key: one for one in again.evictions}
+        evicted += len(found.evictions)
+        if source.random() < 0.02:
+            for gone in list(snapshot.nodes)[: source.choice([1, 25])]:
+                for other, _ in snapshot.pods.on(snapshot.rows[gone.name]):
+                    snapshot.remove(other.key)
+                snapshot.remove_node(gone.name)
+        elif source.random() < 0.05:
+            snapshot.set_node(source.choice(nodes))
+        snapshot.settle()
+    event(f"evictions: {min(evicted // 10 * 10, 50)}")
 
 
 @given(fleets, st.lists(plain_shapes | shapes, min_size=2, max_size=6), profiles, st.integers(0, 1 << 30))

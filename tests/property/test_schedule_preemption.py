@@ -1,4 +1,4 @@
-"""Preemption against an oracle that tries every node, and, where only amounts are in the way, every set of victims."""
+"""Preemption against an oracle that tries every node, and every set of victims that frees enough."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sampan.kube.selector import Requirement
 from sampan.schedule import victims
@@ -61,9 +62,33 @@ def importance(pod: Pod) -> tuple:
 
 
 def on_node(cluster: Cluster, node: Node, pod: Pod, budgets: tuple[Budget, ...]) -> tuple[tuple, list[Pod]] | None:
-    """Return cost and victims by kube-scheduler's procedure."""
+    """Return cost and victims: by amounts alone where that helps, and where not by kube-scheduler's procedure."""
     lower = [one for one, name in cluster.placed if name == node.name and one.priority < pod.priority]
+    plain = Cluster(cluster.nodes, cluster.namespaces)
+    plain.placed = [(stripped(one), name) for one, name in cluster.placed]
+    found = chosen(plain, bare(node), stripped(pod), [stripped(one) for one in lower], budgets)
+    if found is not None and not any(covers(budget, one) for budget in budgets for one in lower):
+        least = least_on_node(plain, bare(node), stripped(pod))
+        assert least is not None
+        assert least[0] <= found[0]
+        assert least[0][:2] == found[0][:2]
+        found = least
+    if found is not None:
+        keys = {one.key for one in found[1]}
+        gone = [one for one in lower if one.key in keys]
+        if without(cluster, gone).fits(pod.shape, node):
+            return found[0], gone
     return chosen(cluster, node, pod, lower, budgets)
+
+
+def stripped(pod: Pod) -> Pod:
+    """Return a pod that asks for nothing but amounts."""
+    shape = pod.shape
+    return replace(pod, shape=Shape(namespace=shape.namespace, labels=shape.labels, requests=shape.requests))
+
+
+def bare(node: Node) -> Node:
+    return Node(name=node.name, allocatable=node.allocatable)
 
 
 def chosen(
@@ -127,14 +152,6 @@ def cascades(cluster: Cluster, name: str, pod: Pod, gone: list[Pod]) -> bool:
         elif one.may_preempt and any(find(now, node, one, ()) for find in (on_node, abroad) for node in now.nodes):
             return True
     return False
-
-
-def amounts_only(cluster: Cluster, shape: Shape, seen: list[Shape]) -> bool:
-    """Return whether nothing but resources can be in the way, as far as pods can change it."""
-    own = (shape.ports, shape.attachments, shape.exclusive, shape.affinity, shape.anti_affinity, shape.at_most)
-    hard = [spread for spread in shape.spread if spread.hard]
-    told = (term for other in seen for term in (*other.anti_affinity, *(rule.pods for rule in other.at_most)))
-    return not any(own) and not hard and not any(cluster.term_matches(term, shape) for term in told)
 
 
 def cluster_of(machines, pods):
@@ -232,7 +249,10 @@ def test_no_node_costs_less_than_it_does_at_least(machines, pods, wanted, budget
         standing = scheduler.standing(shape)
         if standing.best() < 0:
             rows = np.flatnonzero(standing.possible())
-            least = {row: cost for cost, row in victims.at_least(snapshot, standing, rows, priority)}
+            bounds = victims.at_least(snapshot, standing, rows, priority)
+            found = [bounds.at(place) for place in range(len(bounds.rows))]
+            assert found == sorted(found)
+            least = {row: cost for cost, row in found}
             for row in rows.tolist():
                 found = victims.on_row(snapshot, standing, row, priority)
                 assert found is None or least[row] <= found.cost()
@@ -252,15 +272,6 @@ def check(machines, pods, wanted, budgets):
             continue
         costs = {node.name: on_node(cluster, node, pod, budgets) for node in cluster.nodes}
         possible = {name: one for name, one in costs.items() if one is not None}
-        seen = [one[0] for one in pods] + wanted[: number + 1]
-        for node in cluster.nodes if amounts_only(cluster, shape, seen) else ():
-            lower = [one for one, at in cluster.placed if at == node.name and one.priority < pod.priority]
-            if node.name in possible and not any(covers(budget, one) for budget in budgets for one in lower):
-                least = least_on_node(cluster, node, pod)
-                assert least is not None
-                assert least[0] <= possible[node.name][0]
-                assert least[0][:2] == possible[node.name][0][:2]
-                possible[node.name] = least
         here = bool(possible)
         if not here:
             costs = {node.name: abroad(cluster, node, pod, budgets) for node in cluster.nodes}

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sampan.schedule import abroad, victims
-from sampan.schedule.arrays import Rows
+from sampan.schedule.arrays import Mask, Rows
 from sampan.schedule.plugin import PluginFailed, Reach
 from sampan.schedule.pod import Budget, Pod
 from sampan.schedule.shape import Shape
@@ -49,12 +49,9 @@ class Plan(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """`cost`: where not `exact`, the row does not cost less."""
-
     cost: victims.Cost
     row: int
     version: int
-    exact: bool
 
 
 class Preemption:
@@ -142,8 +139,11 @@ class NodeCosts:
         self.standing = standing
         self._snapshot = snapshot
         self._priority = priority
-        self._heap: list[_Entry] = []
+        self._heap: list[_Entry] = []  # of nodes whose cost is known
+        self._known: Mask = np.zeros(0, np.bool_)
         self._versions: list[int] = []
+        self._others: victims.Bounds | None = None  # where it was not known then
+        self._next = 0  # of the others
         self._seen = -1
         self._as_of: tuple[int, tuple[Budget, ...]] = (-1, ())
 
@@ -163,47 +163,58 @@ class NodeCosts:
         return [one.row for one in found if one.cost[:2] == found[0].cost[:2]]
 
     def _pop(self) -> _Entry | None:
-        """Take the row that costs least off the heap."""
+        """Take the node that costs least off the heap, once no other can cost less."""
         heap, versions = self._heap, self._versions
-        while heap:
-            one = heapq.heappop(heap)
-            if versions[one.row] != one.version:
-                continue
-            if one.exact:
-                return one
-            self._push(one.row)
-        return None
+        while True:
+            while heap and versions[heap[0].row] != heap[0].version:
+                heapq.heappop(heap)
+            other = self._other()
+            if other is None or (heap and heap[0][:2] < other):
+                return heapq.heappop(heap) if heap else None
+            self._compute(other[1])
 
-    def _push(self, row: int) -> None:
+    def _other(self) -> tuple[victims.Cost, int] | None:
+        """Return what a node costs at least whose cost is not known, the least of all those, and its row."""
+        if self._others is None:
+            return None
+        rows = self._others.rows
+        while self._next < len(rows) and self._known[rows[self._next]]:
+            self._next += 1
+        return self._others.at(self._next) if self._next < len(rows) else None
+
+    def _compute(self, row: int) -> None:
+        self._known[row] = True
         found = victims.on_row(self._snapshot, self.standing, row, self._priority)
         if found is not None:
-            heapq.heappush(self._heap, _Entry(found.cost(), row, self._versions[row], exact=True))
+            heapq.heappush(self._heap, _Entry(found.cost(), row, self._versions[row]))
 
     def _refresh(self) -> None:
-        """Redo the rows that were touched; all of them where what happened elsewhere may matter."""
+        """Forget what rows cost that were touched; all of them where what happened elsewhere may matter."""
         touches = self._snapshot.touches
         as_of = self._snapshot.epoch, self._snapshot.budgets
         touched = touches.since(self._seen) if self._seen >= 0 and as_of == self._as_of else None
         local = all(rule.reach <= Reach.NODE for rule in self.standing.filters)
         if touched is None or (len(touched) and not local):
             count = len(self._snapshot.nodes)
-            self._heap, self._versions = [], [0] * count
-            self._redo(np.arange(count))
+            self._heap, self._others = [], None
+            self._versions, self._known = [0] * count, np.zeros(count, np.bool_)
+            self._forget(np.arange(count))
         else:
-            self._redo(np.unique(touched))
+            self._forget(np.unique(touched))
         self._seen, self._as_of = touches.position, as_of
 
-    def _redo(self, rows: Rows) -> None:
-        versions = self._versions
+    def _forget(self, rows: Rows) -> None:
+        versions, possible = self._versions, self.standing.possible()
         for row in rows.tolist():
             versions[row] += 1
-        rows = rows[self.standing.possible()[rows]]
-        if len(rows) <= _FEW:
-            for row in rows.tolist():
-                self._push(row)
-            return
-        heap = [one for one in self._heap if versions[one.row] == one.version]
-        for cost, row in victims.at_least(self._snapshot, self.standing, rows, self._priority):
-            heap.append(_Entry(cost, row, versions[row], exact=False))
-        heapq.heapify(heap)
-        self._heap = heap
+        self._known[rows] = False
+        again = rows[possible[rows]]
+        if len(again) > _FEW:
+            unknown = np.flatnonzero(possible & ~self._known)
+            self._others = victims.at_least(self._snapshot, self.standing, unknown, self._priority)
+            self._next = 0
+            self._heap = [one for one in self._heap if versions[one.row] == one.version]
+            heapq.heapify(self._heap)
+        else:
+            for row in again.tolist():
+                self._compute(row)

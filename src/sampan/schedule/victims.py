@@ -1,8 +1,9 @@
 """Victims: which pods of one node must go so that a pod of higher priority fits there.
 
 All pods of lower priority are thought away; if the pod then fits, they are taken back one by one as long as it still fits:
-first those whose budget would be violated, the more important first. Spec: kube-scheduler SelectVictimsOnNode. Where only
-amounts are in the way and no budget is concerned, a cheaper set is looked for besides, as that way of choosing misses some.
+first those whose budget would be violated, the more important first. Spec: kube-scheduler SelectVictimsOnNode. That is done by
+amounts alone first; where no budget is concerned a cheaper set is looked for besides, as that way of choosing misses some. Only where
+the pod does not fit even so, as another rule holds something against it, it is tried with all rules.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sampan.schedule.arrays import Ints, Mask, Rows
+from sampan.schedule.arrays import Floats, Ints, Mask, Rows
 from sampan.schedule.ask import Ask
 from sampan.schedule.plugin import Reach
 from sampan.schedule.plugins.resources_fit import Fit
@@ -48,6 +49,20 @@ class Victims(NamedTuple):
         return self.violations, highest, total, len(self.pods), -start_s
 
 
+class Bounds(NamedTuple):
+    """What making room on nodes costs at least, [nodes], sorted by cost and row: the lowest priority, how many, the newest start."""
+
+    rows: Rows
+    lowest: Ints
+    fewest: Ints
+    newest: Floats
+
+    def at(self, place: int) -> tuple[Cost, int]:
+        """Return (cost, row)."""
+        low, few = int(self.lowest[place]), int(self.fewest[place])
+        return (0, low, few * (low + _LIFT), few, -float(self.newest[place])), int(self.rows[place])
+
+
 def on_row(snapshot: Snapshot, standing: Standing, row: int, priority: int) -> Victims | None:
     """Return who must go from a row for a pod of the standing's ask; None where it does not fit even so, or fits as it is."""
     lower = [(pod, snapshot.asks[ask]) for pod, ask in snapshot.pods.on(row) if pod.priority < priority]
@@ -56,12 +71,12 @@ def on_row(snapshot: Snapshot, standing: Standing, row: int, priority: int) -> V
     lower.sort(key=lambda placed: importance(placed[0]))
     violating, rest = _by_budget(lower, snapshot.budgets)
     order = [*violating, *rest]
-    if all(rule.reach is Reach.FIXED or isinstance(rule, Fit) for rule in standing.filters):
-        needs = _needs(snapshot, standing, row)
-        gone = _by_amounts(needs, order)
-        if gone and not any(covers(budget, pod) for budget in snapshot.budgets for pod, _ in lower):
-            gone = _cheaper(needs, lower, gone)
-    else:
+    needs = _needs(snapshot, standing, row)
+    gone = _by_amounts(needs, order)
+    if gone and not any(covers(budget, pod) for budget in snapshot.budgets for pod, _ in lower):
+        gone = _cheaper(needs, lower, gone)
+    only_amounts = all(rule.reach is Reach.FIXED or isinstance(rule, Fit) for rule in standing.filters)
+    if not only_amounts and not (gone and _helps(snapshot, standing, row, gone)):
         gone = _by_trial(snapshot, standing, row, order)
     if not gone:
         return None
@@ -69,8 +84,8 @@ def on_row(snapshot: Snapshot, standing: Standing, row: int, priority: int) -> V
     return Victims(tuple(gone), sum(pod.key in keys for pod in gone))
 
 
-def at_least(snapshot: Snapshot, standing: Standing, rows: Rows, priority: int) -> list[tuple[Cost, int]]:
-    """Return (cost, row) of those of the rows, which differ, where enough can come free: what `on_row` finds does not cost less.
+def at_least(snapshot: Snapshot, standing: Standing, rows: Rows, priority: int) -> Bounds:
+    """Return bounds below what `on_row` finds, of those of the rows, which differ, where enough can come free.
 
     For many rows at once: from the amounts alone follows how many must go, and at best they are of the row's lowest priority.
     """
@@ -95,11 +110,9 @@ def at_least(snapshot: Snapshot, standing: Standing, rows: Rows, priority: int) 
     lowest, newest = np.full(count, np.iinfo(np.int64).max), np.full(count, -np.inf)
     np.minimum.at(lowest, at, table.priority[lower])
     np.maximum.at(newest, at, table.started_s[lower])
-    found: list[tuple[Cost, int]] = []
-    for number in np.flatnonzero(enough).tolist():
-        low, few = int(lowest[number]), int(fewest[number])
-        found.append(((0, low, few * (low + _LIFT), few, -float(newest[number])), int(rows[number])))
-    return found
+    order = np.lexsort((rows, -newest, fewest, lowest))
+    order = order[enough[order]]
+    return Bounds(rows[order], lowest[order], fewest[order], newest[order])
 
 
 def by_trial(snapshot: Snapshot, standing: Standing, row: int, lower: list[Placed]) -> Victims | None:
@@ -188,6 +201,18 @@ def _at_least(among: Sequence[Placed], number: int, need: int) -> int:
     """Return how many pods must go at least so that as much comes free of a resource."""
     largest = sorted((ask.amounts.get(number, 0) for _, ask in among), reverse=True)
     return next(count for count, freed in enumerate(accumulate(largest), 1) if freed >= need)
+
+
+def _helps(snapshot: Snapshot, standing: Standing, row: int, gone: Sequence[Pod]) -> bool:
+    """Return whether the ask fits on a row when these go; the snapshot is as it was when this returns."""
+    position = snapshot.touches.position
+    lifted = [snapshot.lift(pod.key) for pod in gone]
+    try:
+        return standing.fits(row)
+    finally:
+        for one in lifted:
+            snapshot.put_back(one)
+        snapshot.touches.rewind(position)
 
 
 def _by_trial(snapshot: Snapshot, standing: Standing, row: int, order: Sequence[Placed]) -> list[Pod]:

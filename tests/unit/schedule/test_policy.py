@@ -249,7 +249,7 @@ def test_one_that_fails_while_victims_are_sought_leaves_the_snapshot_as_it_was()
     scheduler = Scheduler(snapshot, profile_of(Picky(full=True)))
     scheduler.place([one(f"low{number}") for number in range(8)])
     before, there = columns(snapshot), set(snapshot.pods.slots)
-    found = scheduler.place([one("high", 3000, priority=5, labels=pairs({"bad": "yes"}))])
+    found = scheduler.place([one("high", 4000, priority=5, labels=pairs({"bad": "yes"}))])
     assert "not these" in found.reasons["default/high"].message()
     assert not found.evictions
     assert columns(snapshot) == before
