@@ -23,7 +23,7 @@ from sampan.sim.span import Spans
 from sampan.sim.summary import summary
 from sampan.sim.task import Task
 from sampan.sim.traces import machine
-from sampan.sim.traces.changes import DRAIN, FAIL, Change
+from sampan.sim.traces.changes import DRAIN, FAIL, RETURN, Change
 from sampan.sim.traces.trace import scaled
 
 GI = 1 << 30
@@ -159,6 +159,35 @@ def test_pods_that_are_paced_and_evicted_do_all_of_their_work(machines, wanted, 
     counts = auditor.counts
     assert (found.ended, found.running) == (counts["ended"], counts["running"])
     assert all(one.task.duration_s == math.inf for one in simulation.running.values())
+
+
+changes = st.lists(
+    st.tuples(few([0.0, 0.5, 1.0, 2.0, 3.5, 9.0, 40.0]), few([FAIL, DRAIN, RETURN]), st.integers(0, 3)), max_size=8
+)
+
+
+@given(nodes, tasks(), changes, st.booleans(), few(["user", "class"]), few([math.inf, 0.0, 1.0, 5.5, 31.0]))
+@settings(max_examples=150, deadline=None)
+def test_figures_add_up_whatever_becomes_of_nodes_and_whenever_it_ends(
+    machines, wanted, changed, preempts, by, lasts_s
+):
+    begin_s = wanted[0].arrival_s
+    planned = [Change(begin_s + at_s, verb, machines[which % len(machines)]) for at_s, verb, which in changed]
+    found = replay("p", DEFAULT, machines, wanted, planned, preempts=preempts, by=by, until_s=begin_s + lasts_s)
+    assert found.ended + found.running + found.waiting + found.refused == found.arrived >= found.placed >= found.ended
+    assert lasts_s in (math.inf, found.lasted_s)
+    for name, used in found.used.items():
+        spans = zip(found.series.used[name], found.series.fragmented[name], strict=True)
+        for taken, useless in ((used, found.fragmented[name]), *spans):
+            assert min(taken, useless) >= 0
+            assert taken + useless <= 100.000001
+        assert 0 <= found.lost[name] <= 100.000001
+    for spread in (found.wait_s, found.slowdown):
+        assert spread is None or 0 <= spread.p50 <= spread.p90 <= spread.p99 <= spread.max >= spread.mean - 1e-9
+    if found.fairness is not None:
+        owners = found.fairness.owners.values()
+        assert all(0 <= one.served <= 100.000001 for one in owners)
+        assert sum(one.share for one in owners) == pytest.approx(100) or not any(one.share for one in owners)
 
 
 @given(nodes, tasks(), st.randoms(use_true_random=False))
