@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from sampan.schedule.colocation.action import Action, Verb
+from sampan.schedule.colocation.columns import Columns
 from sampan.schedule.colocation.estimate import Estimator
 from sampan.schedule.colocation.plan import Kept, Seen, plan
 from sampan.schedule.colocation.policy import Policy
-from sampan.schedule.colocation.reclaim import COLOCATED, Reclaimed, offering, reclaimed, settled
+from sampan.schedule.colocation.reclaim import COLOCATED, offering, reclaimed, settled
 from sampan.schedule.colocation.victims import BatchPod
 from sampan.sim.colocation_meter import Figures, Meter
 from sampan.sim.colocation_services import Services
@@ -59,9 +60,9 @@ class Colocation(Observer):
         self._nodes = sorted(world.nodes, key=lambda node: node.name)
         self._rows = {node.name: row for row, node in enumerate(self._nodes)}
         has = [dict(node.allocatable) for node in self._nodes]
-        self._has = Reclaimed(*(np.array([each.get(name, 0) for each in has], np.int64) for name in ("cpu", "memory")))
+        self._has = Columns(*(np.array([each.get(name, 0) for each in has], np.int64) for name in ("cpu", "memory")))
         self._cpus = [tuple(range(int(cores) - 1, -1, -1)) for cores in np.maximum(self._has.cpu // 1000, 1)]
-        self._published = Reclaimed(np.zeros_like(self._has.cpu), np.zeros_like(self._has.memory))
+        self._published = Columns(*(np.zeros_like(column) for column in self._has))
         self._kept: list[Kept | None] = [None] * len(self._nodes)
         self._closed = np.zeros(len(self._nodes), np.bool_)
         self._services = Services(world)
@@ -151,7 +152,7 @@ class Colocation(Observer):
         services = self._services
         services.settle()
         services.use = self._usage.use(services.numbers, services.curves, services.asked, now_s)
-        self._used = Reclaimed(*(services.by_node(column, len(self._nodes)) for column in services.use))
+        self._used = Columns(*(services.by_node(column, len(self._nodes)) for column in services.use))
         self.meter.services_use[:] = self._used.cpu
 
     def _publish(self, now_s: float) -> None:
@@ -160,7 +161,7 @@ class Colocation(Observer):
         pods = self._estimator.rows(services.keys, now_s)
         estimate = self._estimator.estimate(pods, services.rows, services.use, services.asked, now_s)
         over = np.array([sum(pod.over_bytes for pod in pods.values()) for pods in self._batch], np.int64)
-        found = reclaimed(self._has, Reclaimed(estimate.cpu, estimate.memory + over), self._policy)
+        found = reclaimed(self._has, Columns(estimate.cpu, estimate.memory + over), self._policy)
         for column in found:
             column[self._closed] = 0
         known, self._published = self._published, settled(self._published, found, self._has, self._policy)

@@ -6,7 +6,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from sampan.schedule.colocation.estimate import Use
+from sampan.schedule.colocation.columns import Columns
 from sampan.sim.colocation_world import World
 from sampan.sim.packing import Ints
 from sampan.sim.task import Instance
@@ -28,7 +28,7 @@ class Services:
         self.changed = False
         self.keys: list[str] = []
         self.rows = self.numbers = self.curves = np.zeros(0, np.int64)
-        self.asked = self.use = Use(self.rows, self.rows)
+        self.asked = self.use = Columns(self.rows, self.rows)
 
     def start(self, instance: Instance, row: int, cpu_milli: int, memory_bytes: int) -> None:
         name, _, number = instance.key.rpartition("/")
@@ -47,7 +47,7 @@ class Services:
             self.keys = list(self._known)
             columns = np.array(list(self._known.values()), np.int64).reshape(-1, 5)
             self.rows, self.numbers, self.curves = columns[:, 0], columns[:, 1], columns[:, 2]
-            self.asked = Use(columns[:, 3], columns[:, 4])
+            self.asked = Columns(columns[:, 3], columns[:, 4])
 
     def by_node(self, column: Ints, nodes: int) -> Ints:
         """Return the sums, [nodes]."""

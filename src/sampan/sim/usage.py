@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sampan.schedule.colocation.estimate import Use
+from sampan.schedule.colocation.columns import Columns
 from sampan.sim.packing import Floats, Ints
 
 POINT_S = 900.0
@@ -35,7 +35,7 @@ class Usage:
         self._seed = seed
         self._noise = noise
 
-    def use(self, pods: Ints, curves: Ints, asked: Use, now_s: float) -> Use:
+    def use(self, pods: Ints, curves: Ints, asked: Columns, now_s: float) -> Columns:
         """Return what pods use, [pods]: numbers of theirs, below `pods`, and of their curves, and what they ask for."""
         point = int(now_s // self._curves.point_s) % self._curves.cpu.shape[1]
         cpu = asked.cpu * self._curves.cpu[curves, point]
@@ -43,4 +43,4 @@ class Usage:
             drawn = np.random.default_rng([self._seed, int(now_s // self._period_s)]).standard_normal(self._pods)
             cpu *= np.maximum(1 + self._noise * drawn[pods], 0)
         memory = asked.memory * self._curves.memory[curves, point]
-        return Use(np.ceil(cpu).astype(np.int64), np.ceil(memory).astype(np.int64))
+        return Columns(np.ceil(cpu).astype(np.int64), np.ceil(memory).astype(np.int64))

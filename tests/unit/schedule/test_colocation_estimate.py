@@ -8,16 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sampan.base.errors import InvalidArgument
-from sampan.schedule.colocation.estimate import Estimator, Use
+from sampan.schedule.colocation.columns import Columns
+from sampan.schedule.colocation.estimate import Estimator
 from sampan.schedule.colocation.histogram import GROWTH, Histograms
 from sampan.schedule.colocation.policy import Policy
 from sampan.schedule.colocation.reclaim import (
     BATCH_CPU,
     BATCH_MEMORY,
     COLOCATED,
-    Reclaimed,
     best_effort,
-    is_best_effort,
     offering,
     reclaimed,
     settled,
@@ -81,8 +80,8 @@ def test_old_samples_fade_and_years_do_not_overflow():
     assert found.percentile(row, 0.99)[0] == 0
 
 
-def use(cpu: list[int], memory: list[int]) -> Use:
-    return Use(*arrays(cpu, memory))
+def use(cpu: list[int], memory: list[int]) -> Columns:
+    return Columns(*arrays(cpu, memory))
 
 
 ONE = np.array([0])
@@ -150,7 +149,7 @@ def test_an_estimate_is_never_below_what_is_in_use(pods, looks, warm_up_s):
     nodes, cpu, asked_cpu = (np.array(column) for column in zip(*pods, strict=True))
     for look in range(looks):
         used = use((cpu * (looks - look)).tolist(), (cpu * (look + 1) << 20).tolist())
-        found = estimator.estimate(rows, nodes, used, Use(asked_cpu, asked_cpu << 20), 60.0 * look)
+        found = estimator.estimate(rows, nodes, used, Columns(asked_cpu, asked_cpu << 20), 60.0 * look)
         for node in range(3):
             assert found.cpu[node] >= used.cpu[nodes == node].sum()
             assert found.memory[node] >= used.memory[nodes == node].sum()
@@ -174,7 +173,7 @@ def test_a_pod_that_takes_the_row_of_another_knows_nothing_of_it():
 def test_reclaimed_is_never_above_what_is_there_less_margin_less_estimate(rows, cpu_margin, memory_margin):
     cpu, cpu_estimate, memory, memory_estimate = (np.array(column) for column in zip(*rows, strict=True))
     policy = Policy(cpu_margin=cpu_margin, memory_margin=memory_margin)
-    found = reclaimed(Reclaimed(cpu, memory), Reclaimed(cpu_estimate, memory_estimate), policy)
+    found = reclaimed(Columns(cpu, memory), Columns(cpu_estimate, memory_estimate), policy)
     for has, estimate, left, margin in (
         (cpu, cpu_estimate, found.cpu, cpu_margin),
         (memory, memory_estimate, found.memory, memory_margin),
@@ -188,10 +187,10 @@ def test_reclaimed_is_never_above_what_is_there_less_margin_less_estimate(rows, 
 @MANY
 def test_what_is_published_is_never_more_than_was_found_and_settles(pairs, step):
     policy = Policy(step=step)
-    has = Reclaimed(np.full(1, 200_000), np.full(1, 200_000))
-    known = Reclaimed(*arrays([0], [0]))
+    has = Columns(np.full(1, 200_000), np.full(1, 200_000))
+    known = Columns(*arrays([0], [0]))
     for pair in pairs:
-        found = Reclaimed(*arrays(*([one] for one in pair)))
+        found = Columns(*arrays(*([one] for one in pair)))
         known = settled(known, found, has, policy)
         for published, now in zip(known, found, strict=True):
             assert published[0] <= now[0]
@@ -208,8 +207,6 @@ def test_best_effort_pods_are_placed_by_what_is_reclaimed_and_refused_in_the_usu
 
     full = Shape(requests=amounts({"cpu": 8000, "memory": 16 * GIB}))
     batch = Shape(requests=best_effort(amounts({"cpu": 1000, "memory": GIB})))
-    assert is_best_effort(batch)
-    assert not is_best_effort(full)
     snapshot = Snapshot([node("a", 1500, 8 * GIB), node("b", 3000, 2 * GIB)])
     for name in "ab":
         snapshot.add(Pod(f"ls/{name}", full), name)

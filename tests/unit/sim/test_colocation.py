@@ -17,7 +17,7 @@ from packings import contest_zip, packing
 from sampan.base.errors import InvalidArgument
 from sampan.cmd.sim_colocate import main
 from sampan.schedule.colocation.action import Action, Rule, Verb
-from sampan.schedule.colocation.estimate import Use
+from sampan.schedule.colocation.columns import Columns
 from sampan.schedule.colocation.policy import Policy
 from sampan.sim.colocation import Colocation
 from sampan.sim.colocation_world import BEST_EFFORT, LATENCY_CRITICAL, Mode, World, fleet, hurried, worked_off
@@ -203,14 +203,14 @@ def test_services_lack_something_only_in_the_period_after_a_rise(cpu, seed, coun
 
 def test_what_services_use_is_by_seed_pod_and_time_alone():
     usage = Usage(Curves(np.array([[0.5, 1.0]]), np.array([[0.1, 0.2]])), 3, 60, seed=1, noise=0.1)
-    asked = Use(np.array([1000] * 3), np.array([GIB] * 3))
+    asked = Columns(np.array([1000] * 3), np.array([GIB] * 3))
     every = usage.use(np.arange(3), np.zeros(3, np.int64), asked, 930)
-    one = usage.use(np.array([2]), np.array([0]), Use(asked.cpu[:1], asked.memory[:1]), 959)
+    one = usage.use(np.array([2]), np.array([0]), Columns(asked.cpu[:1], asked.memory[:1]), 959)
     assert one.cpu[0] == every.cpu[2]
     assert len(set(every.cpu.tolist())) == 3
     assert every.memory.tolist() == [GIB // 5 + 1] * 3
     even = Usage(Curves(np.array([[0.5, 1.0]]), np.array([[0.1, 0.2]])), 3, 60)
-    assert [even.use(np.array([0]), np.array([0]), Use(asked.cpu[:1], asked.memory[:1]), at).cpu[0] for at in (0, 900, 1800)] == [500, 1000, 500]  # fmt: skip
+    assert [even.use(np.array([0]), np.array([0]), Columns(asked.cpu[:1], asked.memory[:1]), at).cpu[0] for at in (0, 900, 1800)] == [500, 1000, 500]  # fmt: skip
 
 
 def test_many_short_pods_are_worked_off_by_fewer():

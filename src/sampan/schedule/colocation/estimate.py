@@ -8,23 +8,16 @@ now. A pod that is new counts with what it asks for; later what is added for saf
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 
 from sampan.schedule.arrays import Floats, Ints, Rows
+from sampan.schedule.colocation.columns import Columns
 from sampan.schedule.colocation.histogram import Histograms
 from sampan.schedule.colocation.policy import Policy
 
 _CPU_RANGE = 10.0, 1e6
 _MEMORY_RANGE = float(1 << 20), float(1 << 43)
-
-
-class Use(NamedTuple):
-    """Millicores and bytes, [pods] or [nodes] each."""
-
-    cpu: Ints
-    memory: Ints
 
 
 class Estimator:
@@ -51,7 +44,7 @@ class Estimator:
             self._memory.clear(row)
             self._vacant.append(row)
 
-    def estimate(self, rows: Rows, nodes: Rows, use: Use, asked: Use, now_s: float) -> Use:
+    def estimate(self, rows: Rows, nodes: Rows, use: Columns, asked: Columns, now_s: float) -> Columns:
         """Take in what different pods use now, [pods] with the node of each, and return what they will use, [nodes].
 
         Never less than they use now, added up. What a node used while all of its pods were new is no part of its series.
@@ -73,7 +66,7 @@ class Estimator:
         cpu[there] += _safe(
             self._cpu.percentile(there, policy.cpu_percentile), policy.cpu_safety, known_asked[there], known_use[there]
         )
-        return Use(cpu, self._by_node(nodes, memory))
+        return Columns(cpu, self._by_node(nodes, memory))
 
     def _by_node(self, nodes: Rows, column: Ints) -> Ints:
         return np.bincount(nodes, weights=column, minlength=self._nodes).astype(np.int64)

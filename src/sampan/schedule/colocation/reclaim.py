@@ -9,17 +9,16 @@ Spec: Kubernetes extended resources: a name with a prefix, whole numbers, not ov
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 import numpy as np
 
 from sampan.schedule.arrays import Ints
+from sampan.schedule.colocation.columns import Columns
 from sampan.schedule.colocation.policy import Policy
 from sampan.schedule.node import Node
 from sampan.schedule.plugins.resources_fit import NodeResourcesFit
 from sampan.schedule.profile import DEFAULT, Profile
-from sampan.schedule.shape import Amounts, Shape, amounts
+from sampan.schedule.shape import Amounts, amounts
 
 BATCH_CPU, BATCH_MEMORY = "sampan.dev/batch-cpu", "sampan.dev/batch-memory"
 _NAMES = frozenset((BATCH_CPU, BATCH_MEMORY))
@@ -31,26 +30,19 @@ COLOCATED = Profile(
 """The usual rules, and what is reclaimed counts, too: a rise of use on one node shall meet few best-effort pods."""
 
 
-class Reclaimed(NamedTuple):
-    """Millicores and bytes, [nodes] each."""
-
-    cpu: Ints
-    memory: Ints
-
-
-def reclaimed(has: Reclaimed, estimate: Reclaimed, policy: Policy) -> Reclaimed:
+def reclaimed(has: Columns, estimate: Columns, policy: Policy) -> Columns:
     """Return what each node has, less a margin, less what latency-critical pods are estimated to use; 0 where nothing is left.
 
     What best-effort pods use beyond their requests may be counted with the estimate: it is not there for others.
     """
-    return Reclaimed(
+    return Columns(
         _left(has.cpu, estimate.cpu, policy.cpu_margin), _left(has.memory, estimate.memory, policy.memory_margin)
     )
 
 
-def settled(known: Reclaimed, found: Reclaimed, has: Reclaimed, policy: Policy) -> Reclaimed:
+def settled(known: Columns, found: Columns, has: Columns, policy: Policy) -> Columns:
     """Return what to publish: less at once, more only by more than a step, so that nodes do not change all the time."""
-    return Reclaimed(
+    return Columns(
         *(
             np.where((new < old) | (new - old > policy.step * whole), new, old)
             for old, new, whole in zip(known, found, has, strict=True)
@@ -64,11 +56,6 @@ def offering(node: Node, cpu_milli: int, memory_bytes: int) -> Node:
     return msgspec.structs.replace(
         node, allocatable=amounts(others | {BATCH_CPU: cpu_milli, BATCH_MEMORY: memory_bytes})
     )
-
-
-def is_best_effort(shape: Shape) -> bool:
-    """Return whether pods of a shape run on reclaimed capacity."""
-    return any(name in _NAMES for name, _ in shape.requests)
 
 
 def best_effort(requests: Amounts) -> Amounts:
