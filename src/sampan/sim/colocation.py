@@ -186,9 +186,9 @@ class Colocation(Observer):
         for action in found.actions:
             if self._told is not None:
                 self._told(now_s, action)
-            if action.verb is Verb.EVICT:
+            if action.verb is Verb.EVICT and action.subject in self._batch[row]:  # it may have gone with its gang
                 self.simulation.evict(action.subject, action.rule.value)
         pace = self.meter.pace(row)
-        for key in found.pods:
+        for key in self._batch[row]:
             if self.simulation.running[key].pace != pace:
                 self.simulation.set_pace(key, pace)

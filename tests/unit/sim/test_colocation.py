@@ -21,6 +21,7 @@ from sampan.schedule.colocation.columns import Columns
 from sampan.schedule.colocation.policy import Policy
 from sampan.sim.colocation import Colocation
 from sampan.sim.colocation_world import BEST_EFFORT, LATENCY_CRITICAL, Mode, World, fleet, hurried, worked_off
+from sampan.sim.simulation import GANG_BROKEN
 from sampan.sim.task import FOREVER_S, Task
 from sampan.sim.traces import machine
 from sampan.sim.usage import Curves, Usage
@@ -136,6 +137,16 @@ def test_memory_that_becomes_short_ends_best_effort_pods_only_as_many_as_needed(
     assert (len(gone), found.evictions) == (2, 2)
     assert dict(gone[0].numbers)["node MiB in use"] == 110 * 1024
     assert found.waiting == 2  # 45 GiB are left, less what is never given away
+
+
+def test_a_gang_goes_as_a_whole():
+    """As above, but where four of six would go, all go; and four cannot come back alone."""
+    gang = msgspec.structs.replace(RISING.batch[0], together=True)
+    run = Colocation(replace(RISING, batch=[gang]), Mode.COLOCATED)
+    found = run.run(2 * HOUR_S)
+    assert (found.evictions, found.waiting) == (6, 6)
+    assert run.meter.wanted.tolist() == [0]
+    assert dict(run.meter.evictions) == {Rule.STARVED.value: 1, GANG_BROKEN: 5}
 
 
 def test_who_had_to_go_does_not_come_back_to_that_node_for_a_while():
