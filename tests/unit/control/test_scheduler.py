@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 
 from sampan.api.kube.api import Api
 from sampan.api.kube.request import User
@@ -40,7 +39,6 @@ async def test_two_at_once_place_each_pod_once(api):
         for number in range(30):
             await client(api).create(PODS, pod(f"p{number}"))
         await until(lambda: all_bound(api))
-        assert max(Counter((await placed(api)).values()).values()) <= 20
         await until(lambda: counted(api, "Scheduled", 30))
         await asyncio.sleep(0.3)  # whoever came too late says nothing of it
         for one in (await client(api).list(PODS)).items:

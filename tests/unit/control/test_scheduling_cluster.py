@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from sampan.control.scheduling.cluster import Cluster
 from sampan.control.scheduling.pods import Seen
 from sampan.control.scheduling.volumes import Claim, Volume
@@ -124,5 +126,22 @@ def test_one_that_was_told_before_those_that_run_has_a_turn():
     cluster.snapshot.settle()
     ganged(cluster, "first", 0)
     assert in_turn(cluster) == []
+    assert cluster.gated == {"n/first"}
     ganged(cluster, "runs", 0, node="a")
     assert in_turn(cluster) == [("n/first", 0)]
+    assert not cluster.gated
+
+
+def test_those_that_wait_are_not_woken_by_when_a_pod_started():
+    cluster = Cluster()
+    cluster.node("a", NODE)
+    cluster.snapshot.settle()
+    placed = Seen(pod=Pod("n/p", Shape(namespace="n")), uid="p", node="a")
+    cluster.pod(None, placed)
+    cluster.moved = False
+    started = replace(placed, pod=replace(placed.pod, started_s=9.0))
+    cluster.pod(placed, started)
+    assert not cluster.moved
+    assert cluster.placed_as("n/p") == (started.pod, "a")
+    cluster.pod(started, replace(started, pod=replace(started.pod, shape=Shape(namespace="n", labels=(("a", "b"),)))))
+    assert cluster.moved

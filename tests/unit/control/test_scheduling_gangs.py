@@ -128,6 +128,7 @@ async def test_one_that_loses_its_place_takes_the_others_with_it(api):
         await waits(api, "a", "b")
         await make(api, pod("vip", "4", priority=9, nodeSelector=on("n-1")))
         await until(lambda: are_bound(api, "vip"))  # nobody had to end for it
+        await until(lambda: has_said(api, "1 of at least 2 pods fit", "a", "b"))
         await make(api, pod("single", "4"))
         await none_is_bound(api, "a", "b", "single")  # the victim has not ended
         await let_go(api, "n-0")
@@ -313,7 +314,7 @@ async def test_a_binding_that_is_refused_leaves_the_others_where_they_are(api):
         assert sorted((await placed(api)).values()) == ["n-0", "n-1", "n-2"]
 
 
-async def test_a_binding_to_a_node_that_is_gone_has_another_turn_when_one_comes(api):
+async def test_a_binding_to_a_node_that_is_gone_leaves_the_others_where_they_are(api):
     one = client(api, "one")
     one.refuse = {"binding b": ApiError(404, "NotFound", 'nodes "n-1" not found')}
     await group(api, "g", 2)

@@ -50,7 +50,7 @@ class Cluster:
         """Called with the key of a pod that waits for others of its gang, and what the gang lacks."""
         self.gangs = Gangs()
         self.gated: set[str] = set()
-        """Pods that wait for their gates."""
+        """Pods that wait for their gates, or for more of their gang to come."""
         self._nodes: dict[str, Node] = {}
         self._limits: dict[str, Amounts] = {}
         self._budgets: dict[tuple[str, str], Budget] = {}
@@ -69,13 +69,14 @@ class Cluster:
         gang = "" if new.pod.gang is None else new.pod.gang.name
         lacked = gang and self.gangs.lacks(gang)
         new = self.gangs.told(new)
+        lacks = gang and self.gangs.lacks(gang)
         key = new.pod.key
         self.known[key] = new
         for name in new.claims:
             self._claimants.setdefault((new.pod.shape.namespace, name), set()).add(key)
         if new.pod.shape.gates and not new.node:
             self.gated.add(key)
-        else:
+        elif new.node or not lacks:
             self.gated.discard(key)
         if new.node:
             self._placed(new)
@@ -86,7 +87,7 @@ class Cluster:
         elif changed:
             self.came(key)
             self.enqueue(new.pod)
-        if lacked and not self.gangs.lacks(gang):
+        if lacked and not lacks:
             self._enqueue_all(gang)
 
     def enqueue(self, pod: Pod) -> None:
@@ -94,8 +95,10 @@ class Cluster:
         lacks = "" if pod.gang is None else self.gangs.lacks(pod.gang.name)
         if lacks:
             self.queue.discard(pod.key)
+            self.gated.add(pod.key)
             self.held(pod.key, lacks)
         else:
+            self.gated.discard(pod.key)
             self.queue.add(pod)
             self.stir()
 
@@ -158,10 +161,12 @@ class Cluster:
         if key in self.leaving:
             return
         self.assumed.pop(key, None)
-        pod = self.whole(seen)
-        if self.placed_as(key) != (pod, seen.node):
-            self.snapshot.add(pod, seen.node)
-            self._help()
+        pod, before = self.whole(seen), self.placed_as(key)
+        if before == (pod, seen.node):
+            return
+        self.snapshot.add(pod, seen.node)
+        if before is None or (before[0].shape, before[1]) != (pod.shape, seen.node):
+            self._help()  # not by when it started
 
     def _end(self, seen: Seen) -> None:
         key = seen.pod.key

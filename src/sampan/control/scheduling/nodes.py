@@ -11,8 +11,8 @@ from sampan.schedule.node import Node, Taint
 from sampan.schedule.shape import Amounts, amounts, pairs
 
 
-def node(obj: Object, attachable: Amounts = ()) -> Node:
-    """Return what a machine offers. `attachable`: how many volumes of each driver, from its CSINode."""
+def node(obj: Object) -> Node:
+    """Return what a machine offers, but for the volumes it can attach, which its CSINode says."""
     offered = mapping(obj, "status", "allocatable") or mapping(obj, "status", "capacity")
     return Node(
         name=objects.name(obj),
@@ -29,7 +29,6 @@ def node(obj: Object, attachable: Amounts = ()) -> Node:
                 for name in words(item, "names")
             )
         ),
-        attachable=attachable,
     )
 
 
