@@ -20,7 +20,9 @@ SHORTEST_S = 10.0
 """Work that is shorter counts as this long in a slowdown: otherwise short work alone decides about the mean (bounded slowdown)."""
 
 RUNNING, WAITING = 0, 1
-"""Of a span's sums: how many pods; then, for each resource, used, capacity and fragmented amounts."""
+"""Of a span's sums: how many pods."""
+USED, CAPACITY, FRAGMENTED, STEP = 2, 3, 4, 3
+"""And then amounts of the first resource; those of each other one stand a step further."""
 
 
 class Times:
@@ -41,15 +43,15 @@ class Meter(Observer):
         offered = {name for node in simulation.snapshot.nodes for name, _ in node.allocatable}
         self.resources = [name for name in columns.numbers if name in offered and name != "pods"]
         self.times: dict[str, Times] = {}
-        self.arrived_count = self.placed = self.ended_count = 0
+        self.arrived_count = self.placed = 0
         self.reasons: Counter[str] = Counter()
         self.lost_s = dict.fromkeys(self.resources, 0.0)  # amount times seconds of work that was lost
-        self.spans = Spans(2 + 3 * len(self.resources), begin_s, first_s, MOST_SPANS)
+        self._values = [0.0] * (USED + STEP * len(self.resources))
+        self.spans = Spans(len(self._values), begin_s, first_s, MOST_SPANS)
         self._simulation = simulation
         self._by = by
         self._demands: dict[Shape, list[tuple[int, int]]] = {}
         self._epoch = -1
-        self._values = [0.0] * (2 + 3 * len(self.resources))
         self._read_capacity()
         self._fairness = Fairness(dict(zip(self.resources, self._capacity(), strict=True)))
         self._fragmentation = Fragmentation(simulation.scheduler)
@@ -97,7 +99,6 @@ class Meter(Observer):
 
     def ended(self, instances: Sequence[Instance]) -> None:
         now_s = self._simulation.now_s
-        self.ended_count += len(instances)
         for instance in instances:
             task, times = instance.task, self._times(instance.task)
             times.waits_s.append(instance.waited_s)
@@ -138,7 +139,7 @@ class Meter(Observer):
         if found is None:
             asked = dict(shape.requests)
             places = enumerate(self.resources)
-            found = self._demands[shape] = [(2 + 3 * at, asked[name]) for at, name in places if asked.get(name)]
+            found = self._demands[shape] = [(USED + STEP * at, asked[name]) for at, name in places if asked.get(name)]
         return found
 
     def _owner(self, task: Task) -> str:
@@ -156,15 +157,15 @@ class Meter(Observer):
 
     def _read_capacity(self) -> None:
         self._epoch = self._simulation.snapshot.epoch
-        self._values[3::3] = self._capacity()
+        self._values[CAPACITY::STEP] = self._capacity()
 
     def _sample(self) -> None:
-        self._values[4::3] = self._fragmentation.of(self.resources)
+        self._values[FRAGMENTED::STEP] = self._fragmentation.of(self.resources)
 
     def _close_span(self, now_s: float) -> None:
         """Fragments are those of when the span began: what was taken since is none any more."""
         span = self.spans.all[-1]
         span.portions = self._fairness.portions(now_s)
-        for at in range(2, len(span.sums), 3):
-            used, capacity, fragmented = span.sums[at : at + 3]
-            span.sums[at + 2] = min(fragmented, max(capacity - used, 0.0))
+        sums = span.sums
+        free = (has - used for has, used in zip(sums[CAPACITY::STEP], sums[USED::STEP], strict=True))
+        sums[FRAGMENTED::STEP] = [max(min(each), 0.0) for each in zip(sums[FRAGMENTED::STEP], free, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from sampan.schedule.arrays import Floats
 from sampan.schedule.shape import Shape
 from sampan.sim.fairness import jain
-from sampan.sim.meter import RUNNING, WAITING, Meter
+from sampan.sim.meter import CAPACITY, FRAGMENTED, RUNNING, STEP, USED, WAITING, Meter
 from sampan.sim.simulation import Simulation
 from sampan.sim.span import Portions, Span
 
@@ -96,21 +96,25 @@ def summary(policy: str, simulation: Simulation, meter: Meter) -> Summary:
     whole = Span([0.0] * len(meter.spans.all[0].sums))
     for span in meter.spans.all:
         whole.join(span)
-    resources = list(enumerate(meter.resources))
+    used, capacity, fragmented = (whole.sums[first::STEP] for first in (USED, CAPACITY, FRAGMENTED))
+
+    def percentages(parts: Iterable[float], wholes: Iterable[float]) -> dict[str, float]:
+        return {name: _percent(*each) for name, *each in zip(meter.resources, parts, wholes, strict=True)}
+
     waits = [one.waits_s for _, one in sorted(meter.times.items())]
     slowdowns = [one.slowdowns for _, one in sorted(meter.times.items())]
     return Summary(
         policy=policy,
         arrived=meter.arrived_count,
         placed=meter.placed,
-        ended=meter.ended_count,
+        ended=sum(map(len, slowdowns)),
         running=len(simulation.running),
         waiting=waiting,
         refused=refused,
         evictions=dict(sorted(meter.reasons.items())),
-        lost={name: _percent(meter.lost_s[name], whole.sums[2 + 3 * at]) for at, name in resources},
-        used={name: _percent(whole.sums[2 + 3 * at], whole.sums[3 + 3 * at]) for at, name in resources},
-        fragmented={name: _percent(whole.sums[4 + 3 * at], whole.sums[3 + 3 * at]) for at, name in resources},
+        lost=percentages(meter.lost_s.values(), used),
+        used=percentages(used, capacity),
+        fragmented=percentages(fragmented, capacity),
         lasted_s=whole.length_s,
         wait_s=spread(waits),
         wait_percentiles_s=_percentiles(_flat(waits), list(range(101))),
@@ -176,15 +180,19 @@ def _series(meter: Meter, owners: Sequence[str]) -> Series:
     spans = [span for span in meter.spans.all if span.length_s]
     fair = len(owners) > 1
 
-    def shares(at: int, of: int) -> list[float]:
-        return [_percent(span.sums[at], span.sums[of]) for span in spans]
+    def shares(first: int) -> dict[str, list[float]]:
+        """Return how much of the capacity it was of each resource."""
+        return {
+            name: [_percent(span.sums[first + STEP * at], span.sums[CAPACITY + STEP * at]) for span in spans]
+            for at, name in enumerate(meter.resources)
+        }
 
     return Series(
         begin_s=[meter.spans.begin_s + number * meter.spans.span_s for number in range(len(spans))],
         running=[span.sums[RUNNING] / span.length_s for span in spans],
         waiting=[span.sums[WAITING] / span.length_s for span in spans],
-        used={name: shares(2 + 3 * at, 3 + 3 * at) for at, name in enumerate(meter.resources)},
-        fragmented={name: shares(4 + 3 * at, 3 + 3 * at) for at, name in enumerate(meter.resources)},
+        used=shares(USED),
+        fragmented=shares(FRAGMENTED),
         jain=[jain(span.portions) if fair and span.portions else None for span in spans],
         owners={name: [_of_owner(span, name) for span in spans] for name in owners},
     )
