@@ -12,6 +12,7 @@ from sampan.cli.table import Row, show
 
 if TYPE_CHECKING:
     from sampan.sim.chart import Points
+    from sampan.sim.traces.openb import Arrivals
 
 
 def run(words: argparse.Namespace) -> int:
@@ -19,9 +20,7 @@ def run(words: argparse.Namespace) -> int:
     from sampan.cmd.sim_policies import profile
     from sampan.sim import figures
     from sampan.sim.arrivals import allocation, curve, gpu_milli, replay
-    from sampan.sim.chart import Axis, chart
     from sampan.sim.gpu import Workload
-    from sampan.sim.page import page
     from sampan.sim.traces import openb
 
     trace = openb.arrivals(Path(words.trace), words.workload)
@@ -49,22 +48,24 @@ def run(words: argparse.Namespace) -> int:
         rows.append(row)
     show(rows, _COLUMNS)
     if words.html:
-        table = [[title for title, _ in _COLUMNS], *([str(row[field]) for _, field in _COLUMNS] for row in rows)]
-        drawn = chart(
-            "GPU placed, first order",
-            curves,
-            Axis("GPU that has arrived, % of the cluster's"),
-            Axis("% of the cluster's"),
-            100.0,
-        )
-        seeds = ", ".join(map(str, words.seeds or trace.orders))
-        about = [
-            f"{len(trace.nodes)} nodes, {len(trace.shapes)} pods of {words.trace}; orders of arrival: {seeds}.",
-            "Each pod is placed once or never, and nothing leaves.",
-            f"GPU% AT ARRIVED%: what is placed when {words.percent} % of the cluster's GPUs have arrived.",
-        ]
-        words.html.write_text(page(f"Arrivals of workload {words.workload}", about, table, [drawn]), encoding="utf-8")
+        words.html.write_text(_page(words, trace, rows, curves), encoding="utf-8")
     return 0
+
+
+def _page(words: argparse.Namespace, trace: Arrivals, rows: list[Row], curves: dict[str, Points]) -> str:
+    from sampan.sim.chart import Axis, chart
+    from sampan.sim.page import page
+
+    seeds = ", ".join(map(str, words.seeds or trace.orders))
+    about = [
+        f"{len(trace.nodes)} nodes, {len(trace.shapes)} pods of {words.trace}; orders of arrival: {seeds}.",
+        "Each pod is placed once or never, and nothing leaves.",
+        f"GPU% AT ARRIVED%: what is placed when {words.percent} % of the cluster's GPUs have arrived.",
+    ]
+    table = [[title for title, _ in _COLUMNS], *([str(row[field]) for _, field in _COLUMNS] for row in rows)]
+    arrived, placed = Axis("GPU that has arrived, % of the cluster's"), Axis("% of the cluster's")
+    drawn = chart("GPU placed, first order", curves, arrived, placed, 100.0)
+    return page(f"Arrivals of workload {words.workload}", about, table, [drawn])
 
 
 _COLUMNS = (

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 PRINTED = Path("-")
 """Where `--json` writes to instead of the table."""
 
+_ONCE = ("seeds", "percent")
+"""Arguments that mean nothing without `--arrivals`."""
+_LASTING = ("nodes", "capacity", "changes", "limit", "scale", "until", "by", "json")
+"""Arguments that mean nothing with it."""
+
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What `--json` writes: what was simulated, and what came of it by each policy."""
@@ -40,7 +45,13 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 def main(argv: list[str]) -> int:
     """Run the replays; returns the exit code."""
-    words = _parser().parse_args(argv)
+    parser = _parser()
+    words = parser.parse_args(argv)
+    unused = [
+        name for name in (_LASTING if words.arrivals else _ONCE) if getattr(words, name) != parser.get_default(name)
+    ]
+    if unused:
+        parser.error(f"--{unused[0]} goes {'without' if words.arrivals else 'with'} --arrivals")
     try:
         if words.arrivals:
             from sampan.cmd.sim_arrivals import run
@@ -177,6 +188,11 @@ def _parser() -> argparse.ArgumentParser:
         help="write all figures and series, too; `-`: print them instead of the table",
     )
     add("--html", type=new_file, metavar="FILE", help="write a page with charts, too")
+    _of_arrivals(parser)
+    return parser
+
+
+def _of_arrivals(parser: argparse.ArgumentParser) -> None:
     once = parser.add_argument_group(
         "--arrivals", "each pod of an openb folder is placed once, or never; nothing leaves"
     )
@@ -185,7 +201,6 @@ def _parser() -> argparse.ArgumentParser:
     once.add_argument(
         "--percent", type=whole(0), default=130, metavar="P", help="allocation is told at P %% arrived; default 130"
     )
-    return parser
 
 
 _RESOURCES = ("cpu", "memory", "gpu", "gpu_model", "pods")
