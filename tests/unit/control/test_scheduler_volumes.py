@@ -10,10 +10,21 @@ import pytest
 
 from sampan.api.kube.api import Api
 from sampan.api.kube.request import User
+from sampan.base.clock import SystemClock
 from sampan.client.port import Ref
 from sampan.control.controller import PODS
+from sampan.control.scheduling import volumes
+from sampan.control.scheduling.answers import Answers
+from sampan.control.scheduling.binding import Binding
+from sampan.control.scheduling.cluster import Cluster, Placement
+from sampan.control.scheduling.events import Events
 from sampan.control.scheduling.following import CLAIMS, CLASSES, VOLUMES
+from sampan.control.scheduling.pods import seen
+from sampan.control.scheduling.reports import Reports
 from sampan.kube.status import ApiError
+from sampan.schedule.node import Node
+from sampan.schedule.place import Scheduler
+from sampan.schedule.shape import amounts, pairs
 from unit.control.live import Client, all_bound, client, events, has_failed, nodes, placed, pod, scheduling, until
 
 _MERGE = "application/merge-patch+json"
@@ -200,3 +211,46 @@ async def test_a_claim_that_cannot_be_written_has_another_turn(api, code):
         await client(api).create(CLAIMS, claim("c"))
         await client(api).create(PODS, using("p", "c"))
         await until(lambda: all_bound(api))
+
+
+@pytest.mark.parametrize("reach, goes", [("a", True), ("b", False)])
+async def test_claims_that_others_bind_before_the_pod_is_bound_are_waited_for_and_looked_at(api, reach, goes):
+    """Their volume may be another than the pod was placed by."""
+    cluster, clock = Cluster(), SystemClock()
+    core, answers, told = Scheduler(cluster.snapshot), Answers(client(api), clock), Events(client(api), clock, "here")
+    binding = Binding(cluster, core, answers, told, Reports(cluster, core, answers, told, clock))
+    cluster.node(
+        "a", Node(name="a", allocatable=amounts({"cpu": 900, "pods": 9}), labels=pairs({"kubernetes.io/hostname": "a"}))
+    )
+    late = {"provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer"}
+    cluster.storage_class("local", volumes.storage_class(late))
+    free = {**volume("v", "a"), "status": {"phase": "Available"}}
+    cluster.volume("v", volumes.volume(free))
+    cluster.volume("w", volumes.volume(volume("w", reach)))
+    cluster.claim("default", "c", volumes.claim(claim("c")))
+    made = await client(api).create(PODS, using("p", "c"))
+    one = seen(made)
+    assert one is not None
+    cluster.pod(None, one)
+    wanted = cluster.whole(one)
+    assert core.place([wanted]).placements == {"default/p": "a"}
+    cluster.assumed["default/p"] = "a"
+    named = claim("c")
+    named["spec"]["volumeName"] = "w"
+    cluster.claim("default", "c", volumes.claim(named))
+    binding.start()
+    try:
+        binding.bind(Placement(wanted, "a"))
+        await until(lambda: _idle(binding))
+        assert await placed(api) == {"p": ""}
+        cluster.claim("default", "c", volumes.claim({**named, "status": {"phase": "Bound"}}))
+        binding.look()
+        await until(lambda: _idle(binding))
+        assert await placed(api) == {"p": "a" if goes else ""}
+        assert len(cluster.queue) == (not goes)
+    finally:
+        await binding.close()
+
+
+async def _idle(binding: Binding) -> bool:
+    return not binding.under_way

@@ -2,7 +2,8 @@
 
 A placement is checked again by every rule just before it is told: the cluster may have changed since. A pod whose claims wait
 for its node holds its place, and the volumes that it was given, until the claims are bound. The scheduler says of a volume whose it is,
-or of a claim for which node to make one; it does not say that they are bound, which is the volume controller's, and it begins with the claim.
+or of a claim for which node to make one. That they are bound is the volume controller's alone to say, as upstream: it also takes back
+what does not go together, and two writers of one field would undo each other's work.
 
 Spec: kube-scheduler VolumeBinding (PreBind: BindPodVolumes).
 """
@@ -135,11 +136,16 @@ class Binding:
             self.again(pod)
             return
         if seen.claims:
-            waiting = cluster.wanted(seen).to_select
-            if waiting:
-                await self._ask_for_volumes(
-                    _Provided(pod, seen.uid, node, cluster.snapshot.volumes.given(pod.key)), waiting
-                )
+            wanted = cluster.wanted(seen)
+            if wanted.to_select:
+                one = _Provided(pod, seen.uid, node, cluster.snapshot.volumes.given(pod.key))
+                await self._ask_for_volumes(one, wanted.to_select)
+                return
+            if (
+                wanted.fault or pod.shape.unbound
+            ):  # claims are being bound by others, or were, perhaps to volumes elsewhere
+                self._for_claims[pod.key] = _Provided(pod, seen.uid, node, {})
+                self.look()
                 return
         await self._answers.bind(pod.key, seen.uid, node)
         self.bound(pod.key)
@@ -152,10 +158,11 @@ class Binding:
         """Tell of each claim which volume it is to have, or for which node one is to be made."""
         pod, namespace = one.pod, one.pod.shape.namespace
         self._for_claims[pod.key] = one
+        said = self._cluster.volumes.awaited(namespace, claims, one.node, one.given)
         made = tuple(name for name in claims if f"{namespace}/{name}" not in one.given)
         await self._answers.claim_volumes(pod.shape.unbound, one.given)
         await self._answers.select_node(namespace, made, one.node)
-        self._reports.unfit(pod, self._cluster.volumes.awaited(namespace, claims, one.node, one.given))
+        self._reports.unfit(pod, said)
 
     def look(self) -> None:
         """Go on with pods that wait for their volumes, where these are there, or will not come to their node."""
