@@ -9,20 +9,23 @@ Spec: Mesos hierarchical allocator.
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
+from sampan.schedule.arrays import Mask
 from sampan.schedule.offers import stale
 from sampan.schedule.offers.framework import Subscription
 from sampan.schedule.offers.offer import Cycle, Offer, Parts
 from sampan.schedule.offers.quota import Account, Quota, consumption
 from sampan.schedule.offers.role import lineage
-from sampan.schedule.offers.shares import Branch, Shares, first
+from sampan.schedule.offers.shares import Branch, Shares
 from sampan.schedule.offers.state import State
 from sampan.schedule.offers.supply import Supply, capacity
-from sampan.schedule.offers.vector import Vector, least, plus, within
+from sampan.schedule.offers.vector import Vector, least, minus, within
+
+_new = tuple.__new__
+"""Makes a NamedTuple in half the time: there are thousands a cycle."""
 
 
 def allocate(state: State, now_s: float) -> Cycle:
@@ -40,10 +43,10 @@ def allocate(state: State, now_s: float) -> Cycle:
 
 
 class _Heirs(NamedTuple):
-    """Who may have what is reserved: their roles, and what leads to them."""
+    """Who may have what is reserved: their roles, and the bits of their frameworks."""
 
     roles: frozenset[str]
-    branches: set[Branch]
+    bits: int
 
 
 class _Turn:
@@ -54,31 +57,32 @@ class _Turn:
         self._shares = Shares(state.known(), state.roles.weights, capacity(state))
         self._width = width = max(len(state.subscriptions), 1)
         blocked, self._others = state.filters.block(width, state.rows, supply.most)
-        ready = supply.suits(width) & ~blocked & supply.enough()[:, np.newaxis]
-        self._rows: list[int] = np.flatnonzero(ready.any(axis=1)).tolist()
-        self._ready = ready.tobytes()
-        """Who may be offered which node: row times width plus number."""
+        self._ready = _by_row(supply.suits(width) & ~blocked & supply.enough()[:, np.newaxis])
+        """Who may be offered which node, by row: bits of their numbers; rows that nobody may be offered left out."""
         self._closed: set[str] = set()  # roles that can get nothing any more that belongs to no one
         self._known_heirs: dict[tuple[str, ...], _Heirs] = {}
-        self._given: list[tuple[Subscription, int, Parts]] = []
+        self._to: list[Subscription] = []  # of each offer: who gets it,
+        self._of: list[int] = []  # the row it is of,
+        self._parts: list[Parts] = []  # and what of it
         self._apart: list[int] = []  # which of them have something that is reserved or revocable
 
     def guarantees(self) -> None:
         """Give roles what they are guaranteed."""
         relief = {one.role: self._quota.relief(self._quota.path(one.role)) for one in self._state.known()}
         needy = {role for role, amounts in relief.items() if any(amounts)}
-        among, count = self._shares.above(needy), len(needy)
-        for row in self._rows:
+        among, count = self._shares.bits(needy), len(needy)
+        for row, ready in self._ready.items():
             if len(needy) < count:
-                among, count = self._shares.above(needy), len(needy)
+                among, count = self._shares.bits(needy), len(needy)
             if not needy:
                 return
-            if not self._supply.whole[row] or self._give_promised(row, needy, among):
-                self._serve(row, needy, among)
+            who = ready & among
+            if who and (not self._supply.whole[row] or self._give_promised(row, who, needy)):
+                self._serve(row, who, needy)
 
-    def _give_promised(self, row: int, needy: set[str], among: set[Branch]) -> bool:
+    def _give_promised(self, row: int, who: int, needy: set[str]) -> bool:
         """Offer a whole node to whose turn it is, as far as its role lacks it; returns whether others are to be asked."""
-        leaf = first(self._shares.root, self._ready, row * self._width, among)
+        leaf = self._shares.first(who)
         if leaf is None or (one := leaf.subscription) is None:
             return False
         left = self._supply.free[row]
@@ -90,105 +94,113 @@ class _Turn:
         parts = Parts(amounts)
         if amounts != left and self._others.blocks(row * self._width + one.number, parts):
             return True
-        self._give(row, leaf, one, parts, amounts, path)
+        self._give(row, leaf, one, parts)
         self._satisfy(needy, path)
         return amounts != left and any(map(min, self._supply.free[row], self._quota.needed))
 
     def everybody(self) -> None:
         """Give what is left."""
-        quota, shares, width, ready = self._quota, self._shares, self._width, self._ready
-        supply, free, whole, given = self._supply, self._supply.free, self._supply.whole, self._given
-        root, paths = shares.root, {one: quota.path(one.role) for one, _ in shares.leaves}
-        for row in self._rows:
+        quota, shares = self._quota, self._shares
+        supply, free, whole = self._supply, self._supply.free, self._supply.whole
+        to, of, offered = self._to, self._of, self._parts
+        paths = {one: quota.path(one.role) for one, _ in shares.leaves}
+        for row, ready in self._ready.items():
             if whole[row]:
-                leaf = first(root, ready, row * width)
+                leaf = shares.first(ready & shares.open)
                 if leaf is None or (one := leaf.subscription) is None:
                     continue
                 left, path = free[row], paths[one]
-                if not path and not quota.tight:
-                    given.append((one, row, Parts(left)))
+                bound = path or quota.tight
+                if not bound or quota.surely_allows(path, left):  # then what `_give` does, in fewer steps
+                    to.append(one)
+                    of.append(row)
+                    offered.append(_new(Parts, (left, (), ())))
+                    if bound:
+                        quota.take(path, left)
                     shares.give(leaf, left)
                     continue
-                if quota.surely_allows(path, left):
-                    given.append((one, row, Parts(left)))
-                    quota.take(path, left)
-                    shares.give(leaf, left)
-                    continue
-            elif row in supply.reserved and self._give_reserved(row):
+            elif row in supply.reserved and self._give_reserved(row, ready):
                 continue
             if supply.is_left(row):
-                self._serve(row)
+                self._serve(row, ready)
 
-    def _give_reserved(self, row: int) -> bool:
+    def _give_reserved(self, row: int, ready: int) -> bool:
         """Offer all that belongs to no one of a node on which something is reserved; returns whether that was all of it."""
         supply, quota = self._supply, self._quota
         left = supply.free[row]
-        if row in supply.revocable or not self._heirs(tuple(supply.reserved[row])).roles.isdisjoint(self._closed):
+        heirs = self._heirs(tuple(supply.reserved[row]))
+        if row in supply.revocable or not heirs.roles.isdisjoint(self._closed):
             return False
-        leaf = first(self._shares.root, self._ready, row * self._width)
+        leaf = self._shares.first(ready & self._shares.open)
         if leaf is None or (one := leaf.subscription) is None or not any(left):
             return False
-        path = quota.path(one.role)
         parts = supply.parts(row, one, left)
-        total = parts.total()
-        if not (quota.surely_allows(path, left) and self._is_enough(total)):
+        if not (quota.surely_allows(quota.path(one.role), left) and self._is_enough(parts.total())):
             return False
         if self._others.blocks(row * self._width + one.number, parts):
             return False
-        self._give(row, leaf, one, parts, total, path)
+        self._give(row, leaf, one, parts)
         if supply.is_apart(row):
-            self._serve(row, among=self._heirs(tuple(supply.reserved[row])).branches)
+            self._serve(row, ready & self._heirs(tuple(supply.reserved[row])).bits)
         return True
 
-    def _serve(self, row: int, needy: set[str] | None = None, among: set[Branch] | None = None) -> None:
-        """Offer a node to whose turn it is, until nothing is left. `needy`: only to these roles, what they lack."""
+    def _serve(self, row: int, who: int, needy: set[str] | None = None) -> None:
+        """Offer a node to whose turn it is of `who`, until nothing is left. `needy`: only to these roles, what they lack."""
         refused: set[str] = set()  # roles that can get nothing of this node
-        while self._offer(row, refused, needy, among):
+        while self._offer(row, who, refused, needy):
             if needy is not None and not any(map(min, self._supply.free[row], self._quota.needed)):
                 return
             if not any(self._supply.free[row]):
                 if not self._supply.is_apart(row):
                     return
                 if needy is None and row not in self._supply.revocable:
-                    among = self._heirs(tuple(self._supply.reserved[row])).branches
+                    who &= self._heirs(tuple(self._supply.reserved[row])).bits
 
-    def _offer(self, row: int, refused: set[str], needy: set[str] | None, among: set[Branch] | None) -> bool:
+    def _offer(self, row: int, who: int, refused: set[str], needy: set[str] | None) -> bool:
         """Make one offer; returns whether somebody could have it."""
-        quota, supply = self._quota, self._supply
-        base, free = row * self._width, supply.free[row]
-        none = not any(free)
-        for leaf in self._shares.order(among, closed=needy is not None or supply.is_apart(row)):
+        supply, base = self._supply, row * self._width
+        lent = row in supply.revocable  # which not all frameworks of a role may have
+        role, parts = "", None
+        for leaf in self._shares.order(who if supply.is_apart(row) else who & self._shares.open):
             one = leaf.subscription
-            if one is None or not self._ready[base + one.number] or one.role in refused:
+            if one is None or one.role in refused:
                 continue
-            if (none or one.role in self._closed) and not supply.is_apart_for(row, one.role):
-                refused.add(one.role)
+            if lent or one.role != role:
+                role, parts = one.role, self._portion(row, one, promised_only=needy is not None)
+                if parts is None and not lent:
+                    refused.add(role)
+            if parts is None or self._others.blocks(base + one.number, parts):
                 continue
-            path = quota.path(one.role)
-            relief = quota.relief(path)
-            if needy is not None and not any(map(min, free, relief)):
-                refused.add(one.role)
-                continue
-            most = free
-            if path or quota.tight:
-                most = quota.most(path, relief, promised_only=needy is not None)
-            amounts = least(free, most)
-            parts = supply.parts(row, one, amounts)
-            total = parts.total() if parts.reserved or parts.revocable else amounts
-            if (needy is not None and not any(map(min, amounts, relief))) or not self._is_enough(total):
-                if row not in supply.revocable:  # which not all frameworks of a role may have
-                    refused.add(one.role)
-                if most is not free and needy is None and not (one.role in self._closed or self._is_enough(most)):
-                    self._closed.add(one.role)
-                    self._shares.close(one.role)
-                continue
-            if self._others.blocks(base + one.number, parts):
-                continue
-            self._give(row, leaf, one, parts, total, path)
+            self._give(row, leaf, one, parts)
             if needy is not None:
-                self._satisfy(needy, path)
+                self._satisfy(needy, self._quota.path(role))
             return True
         return False
+
+    def _portion(self, row: int, one: Subscription, *, promised_only: bool) -> Parts | None:
+        """Return what a subscription may have of a node, None where it is nothing or below the minimum; then its role may be closed.
+
+        `promised_only`: None, too, where its role lacks nothing of it that it is guaranteed.
+        """
+        quota, supply, role = self._quota, self._supply, one.role
+        free = supply.free[row]
+        if (role in self._closed or not any(free)) and not supply.is_apart_for(row, role):
+            return None
+        path = quota.path(role)
+        relief = quota.relief(path)
+        if promised_only and not any(map(min, free, relief)):
+            return None
+        most = free
+        if path or quota.tight:
+            most = quota.most(path, relief, promised_only=promised_only)
+        amounts = least(free, most)
+        parts = supply.parts(row, one, amounts)
+        if self._is_enough(parts.total()) and (not promised_only or any(map(min, amounts, relief))):
+            return parts
+        if most is not free and not promised_only and not (role in self._closed or self._is_enough(most)):
+            self._closed.add(role)
+            self._shares.close(role)
+        return None
 
     def _heirs(self, reserved: tuple[str, ...]) -> _Heirs:
         found = self._known_heirs.get(reserved)
@@ -196,7 +208,7 @@ class _Turn:
             roles = frozenset(
                 one.role for one in self._state.known() if not set(lineage(one.role)).isdisjoint(reserved)
             )
-            found = self._known_heirs[reserved] = _Heirs(roles, self._shares.above(roles))
+            found = self._known_heirs[reserved] = _Heirs(roles, self._shares.bits(roles))
         return found
 
     def _satisfy(self, needy: set[str], path: tuple[Account, ...]) -> None:
@@ -213,38 +225,51 @@ class _Turn:
                 return any(amounts)
         return not minimum and any(amounts)
 
-    def _give(
-        self, row: int, leaf: Branch, one: Subscription, parts: Parts, total: Vector, path: tuple[Account, ...]
-    ) -> None:
+    def _give(self, row: int, leaf: Branch, one: Subscription, parts: Parts) -> None:
         if parts.reserved or parts.revocable:
-            self._apart.append(len(self._given))
-        self._given.append((one, row, parts))
+            self._apart.append(len(self._to))
+        self._to.append(one)
+        self._of.append(row)
+        self._parts.append(parts)
         self._supply.take(row, parts)
-        self._quota.take(path, parts.bare)
-        self._shares.give(leaf, total)
+        self._quota.take(self._quota.path(one.role), parts.bare)
+        self._shares.give(leaf, parts.total())
 
     def made(self, now_s: float) -> list[Offer]:
         """Return the offers, and let the state know of them."""
-        state, nodes, given = self._state, self._state.snapshot.nodes, self._given
-        ids = state.next_ids(len(given))
+        state, nodes = self._state, self._state.snapshot.nodes
+        ids = state.next_ids(len(self._to))
         offers = [
-            Offer(number, one.framework.id, one.role, nodes[row].name, parts, now_s)
-            for number, (one, row, parts) in zip(ids, given, strict=True)
+            _new(Offer, (number, one.framework.id, one.role, nodes[row].name, parts, now_s))
+            for number, one, row, parts in zip(ids, self._to, self._of, self._parts, strict=True)
         ]
         if not offers:
             return offers
         state.offers.update(zip(ids, offers, strict=True))
+        self._count()
+        for one, leaf in self._shares.leaves:
+            gained = minus(leaf.held, one.held)
+            one.gain(gained, gained)
         for place in self._apart:
             state.lend_apart(offers[place].node, offers[place].parts)
-        size = len(state.offered)
-        flat = chain.from_iterable([parts.bare for _, _, parts in given])
-        taken = np.fromiter(flat, np.int64, size * len(given)).reshape(len(given), size)
-        rows = np.array([row for _, row, _ in given], np.intp)
-        for column, amounts in zip(state.offered, taken.T, strict=True):
-            np.add.at(column, rows, amounts)
-        gained = np.zeros((self._width, size), np.int64)
-        np.add.at(gained, [one.number for one, _, _ in given], taken)
-        for one, leaf in self._shares.leaves:
-            one.held = leaf.held
-            one.bare = plus(one.bare, gained[one.number].tolist())
+            self._to[place].bare = minus(self._to[place].bare, offers[place].parts.apart())
         return offers
+
+    def _count(self) -> None:
+        """Count what of nodes is offered: all of those that are whole to the end, of others what the offers say."""
+        supply, rows = self._supply, np.array(self._of, np.intp)
+        whole = np.frombuffer(supply.whole, np.bool_)[rows]
+        in_parts = np.flatnonzero(~whole)
+        amounts = np.array([self._parts[place].bare for place in in_parts.tolist()], np.int64)
+        for dimension, column in enumerate(self._state.offered):
+            column[rows[whole]] += supply.most[dimension, rows[whole]]
+            if len(amounts):
+                np.add.at(column, rows[in_parts], amounts[:, dimension])
+
+
+def _by_row(ready: Mask) -> dict[int, int]:
+    """Return the bits of each row of [nodes, width] that has any."""
+    rows = np.flatnonzero(ready.any(axis=1))
+    packed = np.packbits(ready[rows], axis=1, bitorder="little")
+    size, data = packed.shape[1], packed.tobytes()
+    return {row: int.from_bytes(data[at * size : (at + 1) * size], "little") for at, row in enumerate(rows.tolist())}

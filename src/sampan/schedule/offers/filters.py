@@ -5,6 +5,8 @@ A filter keeps offers away that have no more of anything than what was declined.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+
 import numpy as np
 
 from sampan.schedule.arrays import Floats, Ints, Mask, Rows
@@ -34,7 +36,7 @@ class Filters:
         if lasting == 0:
             return
         if self._length == len(self._who):
-            self._move(np.arange(self._length), 2 * self._length)
+            self._grow()
         line = self._length
         self._who[line], self._where[line], self._until[line] = who, where, now_s + lasting
         self._what[:, line] = what
@@ -71,33 +73,34 @@ class Filters:
 
     def _keep(self, which: Mask) -> None:
         lines = np.flatnonzero(which)
-        self._move(lines, max(_FIRST, 2 * len(lines)))
-
-    def _move(self, lines: Rows, size: int) -> None:
-        """Keep these lines, with room for `size`."""
-        who, where, until, what = self._who, self._where, self._until, self._what
         self._length = count = len(lines)
-        self._who, self._where = np.zeros(size, np.intp), np.zeros(size, np.intp)
-        self._until, self._what = np.zeros(size), np.zeros((len(what), size), np.int64)
-        self._who[:count], self._where[:count] = who[lines], where[lines]
-        self._until[:count], self._what[:, :count] = until[lines], what[:, lines]
+        for column in (self._who, self._where, self._until, *self._what):
+            column[:count] = column[lines]
+
+    def _grow(self) -> None:
+        """Make room for as many again."""
+        size = self._length
+        self._who, self._where = (
+            np.append(self._who, np.zeros(size, np.intp)),
+            np.append(self._where, np.zeros(size, np.intp)),
+        )
+        self._until = np.append(self._until, np.zeros(size))
+        self._what = np.append(self._what, np.zeros((len(self._what), size), np.int64), axis=1)
 
 
 class Others:
     """Filters that do not block all that could be offered, but may block a part of it."""
 
     def __init__(self, keys: Rows, what: Ints, lines: Rows) -> None:
-        self._keys, self._what, self._lines = keys, what, lines
-        self._known: dict[int, list[Vector]] | None = None
+        order = np.argsort(keys, kind="stable")
+        self._keys: list[int] = keys[order].tolist()
+        self._lines: list[int] = lines[order].tolist()
+        self._what = what
 
     def blocks(self, key: int, parts: Parts) -> bool:
         """Return whether one keeps this offer away. `key`: row times width plus subscription."""
-        if not len(self._keys):
+        place, end = bisect_left(self._keys, key), bisect_right(self._keys, key)
+        if place == end:
             return False
         offered = (*parts.firm(), *(parts.revocable or (0,) * len(parts.bare)))
-        if self._known is None:
-            self._known = {}
-            columns = self._what[:, self._lines].T.tolist()
-            for one, what in zip(self._keys.tolist(), columns, strict=True):
-                self._known.setdefault(one, []).append(tuple(what))
-        return any(within(offered, what) for what in self._known.get(key, ()))
+        return any(within(offered, self._what[:, line].tolist()) for line in self._lines[place:end])

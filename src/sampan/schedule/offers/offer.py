@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sampan.schedule.offers.vector import Vector, plus
+from sampan.schedule.offers.vector import Vector, minus, plus
 from sampan.schedule.pod import Pod
 from sampan.schedule.shape import Amounts
 
@@ -29,6 +29,10 @@ class Parts(NamedTuple):
         for _, amounts in self.reserved:
             found = plus(found, amounts)
         return found
+
+    def apart(self) -> Vector:
+        """Return what belongs to somebody or may be taken back."""
+        return minus(self.total(), self.bare)
 
     def total(self) -> Vector:
         return plus(self.firm(), self.revocable) if self.revocable else self.firm()

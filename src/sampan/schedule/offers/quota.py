@@ -114,6 +114,10 @@ class Quota:
 
     def take(self, path: tuple[Account, ...], amounts: Vector) -> None:
         """Count what a role is given; with negative amounts, what is taken from it."""
+        if not self.tight and min(amounts) >= 0:  # nobody lacks anything, nor will
+            for account in path:
+                account.consumed = plus(account.consumed, amounts)
+            return
         if self.tight:
             self.spare = minus(self.spare, amounts)
         change = self._zero

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping
-from operator import add, truediv
+from functools import reduce
+from operator import add, or_, truediv
 
 from sampan.schedule.offers.framework import Subscription
 from sampan.schedule.offers.role import parent, with_ancestors
@@ -25,21 +26,22 @@ _NONE = float("inf")
 class Branch:
     """A role, a role's frameworks, or (with a subscription) one of them.
 
-    `entries`: its children in the order of their turn, those in `closed` left out.
+    `bits`: the numbers of the subscriptions from here down, one bit each. `entries`: its children in the order of their turn, without
+    those that want nothing or of which all are closed.
     """
 
-    __slots__ = ("children", "closed", "divisor", "entries", "held", "order", "parent", "share", "subscription")
+    __slots__ = ("bits", "children", "divisor", "entries", "held", "order", "parent", "share", "subscription")
 
     def __init__(self, order: int, divisor: list[float], subscription: Subscription | None = None) -> None:
         self.order = order
         self.divisor = divisor
         self.subscription = subscription
+        self.bits = 0 if subscription is None else 1 << subscription.number
         self.held: Vector = (0,) * len(divisor)
         self.share = 0.0
         self.parent: Branch | None = None
         self.children: list[Branch] = []
         self.entries: list[Entry] = []
-        self.closed: list[Branch] = []
 
     def adopt(self, child: Branch) -> None:
         child.parent = self
@@ -47,7 +49,7 @@ class Branch:
 
 
 class Shares:
-    """The tree of one cycle. `total`: what the cluster has, [dimensions]."""
+    """The tree of one cycle. `total`: what the cluster has, [dimensions]. `open`: who is not closed, as `bits` of branches."""
 
     def __init__(self, subscriptions: Iterable[Subscription], weights: Mapping[str, float], total: Vector) -> None:
         self.root = Branch(0, [_NONE] * len(total))
@@ -72,6 +74,7 @@ class Shares:
             self.leaves.append((one, leaf))
             self._groups[one.role].adopt(leaf)
         _settle(self.root)
+        self.open = self.root.bits
 
     def give(self, leaf: Branch, amounts: Vector) -> None:
         """Count what somebody is given; all above move to their new places."""
@@ -98,61 +101,52 @@ class Shares:
     def close(self, role: str) -> None:
         """Take a role's own frameworks out of the order, and those above that have no others."""
         branch = self._groups[role]
-        above = branch.parent
-        while above is not None:
+        self.open &= ~branch.bits
+        while (above := branch.parent) is not None:
             above.entries = [entry for entry in above.entries if entry[2] is not branch]
-            above.closed.append(branch)
             if above.entries:
                 return
-            branch, above = above, above.parent
+            branch = above
 
-    def order(self, among: set[Branch] | None = None, *, closed: bool) -> Iterator[Branch]:
-        """Return those with a subscription in the order of their turn; it ends when something is given.
+    def first(self, who: int) -> Branch | None:
+        """Return whose turn it is of those whose bits are in `who`, all of them open; None where there is no one."""
+        branch = self.root
+        while branch.subscription is None:
+            for _, _, child in branch.entries:
+                if child.bits & who:
+                    branch = child
+                    break
+            else:
+                return None
+        return branch
 
-        `among`: only those below these. `closed`: those that were closed too.
-        """
-        return _order(self.root, among, closed=closed)
+    def order(self, who: int) -> Iterator[Branch]:
+        """Return those whose bits are in `who` in the order of their turn, closed ones too; it ends when something is given."""
+        return _order(self.root, who, complete=not who & ~self.open)
 
-    def above(self, roles: Iterable[str]) -> set[Branch]:
-        """Return what leads to the frameworks of these roles."""
-        among: set[Branch] = set()
-        for role in roles:
-            branch: Branch | None = self._groups.get(role)
-            while branch is not None and branch not in among:
-                among.add(branch)
-                branch = branch.parent
-        return among
-
-
-def first(branch: Branch, ready: bytes, base: int, among: set[Branch] | None = None) -> Branch | None:
-    """Return the first in order whose number, counted from `base`, is ready; None where no one is."""
-    for _, _, child in branch.entries:
-        one = child.subscription
-        if one is not None:
-            if ready[base + one.number]:
-                return child
-        elif among is None or child in among:
-            found = first(child, ready, base, among)
-            if found is not None:
-                return found
-    return None
+    def bits(self, roles: Iterable[str]) -> int:
+        """Return the bits of the frameworks of these roles, those of roles below them left out."""
+        return reduce(or_, (self._groups[role].bits for role in roles), 0)
 
 
-def _order(branch: Branch, among: set[Branch] | None, *, closed: bool) -> Iterator[Branch]:
+def _order(branch: Branch, who: int, *, complete: bool) -> Iterator[Branch]:
+    """`complete`: entries leave nobody out of whom is asked for."""
     entries = branch.entries
-    if closed and branch.closed:
-        entries = sorted([*entries, *((child.share, child.order, child) for child in branch.closed)])
+    if not complete:
+        entries = sorted((child.share, child.order, child) for child in branch.children if child.bits & who)
     for _, _, child in entries:
-        if child.subscription is not None:
-            yield child
-        elif among is None or child in among:
-            yield from _order(child, among, closed=closed)
+        if child.bits & who:
+            if child.subscription is not None:
+                yield child
+            else:
+                yield from _order(child, who, complete=complete)
 
 
 def _settle(branch: Branch) -> None:
     for child in branch.children:
         _settle(child)
         branch.held = tuple(map(add, branch.held, child.held))
+        branch.bits |= child.bits
     branch.share = max(map(truediv, branch.held, branch.divisor), default=0.0)
     waiting = (child for child in branch.children if child.subscription is None or child.subscription.wants)
     branch.entries = sorted((child.share, child.order, child) for child in waiting)
