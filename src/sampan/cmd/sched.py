@@ -97,6 +97,10 @@ def judged(cluster: Cluster, wanted: manifest.Wanted, profile: Profile = DEFAULT
     """Return what would become of a manifest's pods; and, where it adds nodes, of those that wait for a place now."""
     for node in wanted.nodes:
         cluster.node(node.name, node)
+    for service in wanted.services:
+        cluster.default_spread.service(*service)
+    for controller in wanted.controllers:
+        cluster.default_spread.controller(*controller)
     ours = {seen.pod.key for seen in wanted.pods}
     waiting = [seen for seen in cluster.known.values() if _waits(seen) and seen.pod.key not in ours]
     for key in ours & cluster.known.keys():  # the manifest's stands for the one that is there

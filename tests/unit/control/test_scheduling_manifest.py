@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from sampan.base.errors import InvalidArgument
+from sampan.cmd.sched import judged
 from sampan.control.scheduling import manifest
+from sampan.control.scheduling.cluster import Cluster
 from sampan.control.scheduling.pods import Seen
-from sampan.schedule.shape import HostPort
+from sampan.schedule.node import Node
+from sampan.schedule.shape import HostPort, amounts, pairs
 
 
 def read(*documents: dict, runtimes: dict[str, dict] | None = None, **priorities: int) -> list[Seen]:
@@ -73,3 +76,33 @@ def test_what_has_no_pods_is_passed_over_beside_what_has():
 def test_what_cannot_be_read_is_told(document, why):
     with pytest.raises(InvalidArgument, match=why):
         read(document)
+
+
+def placed(*documents: dict) -> list[str]:
+    """Return where the pods of a manifest go on three nodes of which the first is the emptiest by far."""
+    cluster = Cluster()
+    for name, cpu in (("a", 100_000), ("b", 10_000), ("c", 10_000)):
+        room = amounts({"cpu": cpu, "memory": cpu << 20, "pods": 100})
+        cluster.node(name, Node(name=name, allocatable=room, labels=pairs({"kubernetes.io/hostname": name})))
+    wanted = manifest.read(documents, "n", manifest.Classes({"": 0}, {}))
+    return sorted(one.node for one in judged(cluster, wanted))
+
+
+WEB = {
+    "metadata": {"labels": {"app": "web"}},
+    "spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": 1}}}]},
+}
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "ReplicaSet", "StatefulSet", "ReplicationController"])
+def test_the_pods_of_a_set_are_spread_as_its_controller_would_have_them(kind):
+    selector = {"app": "web"} if kind == "ReplicationController" else {"matchLabels": {"app": "web"}}
+    made = {"kind": kind, "metadata": {"name": "w"}, "spec": {"replicas": 3, "template": WEB, "selector": selector}}
+    assert placed(made) == ["a", "b", "c"]
+
+
+def test_the_pods_of_a_service_in_the_manifest_are_spread():
+    job = {"kind": "Job", "metadata": {"name": "j"}, "spec": {"parallelism": 3, "template": WEB}}
+    assert placed(job) == ["a", "a", "a"]
+    service = {"kind": "Service", "metadata": {"name": "w"}, "spec": {"selector": {"app": "web"}}}
+    assert placed(job, service) == ["a", "b", "c"]

@@ -105,6 +105,22 @@ def test_a_gang_that_does_not_fit_leaves_its_volumes():
     assert len(core.place([replace(one, gang=Gang("g", 2)) for one in gang]).placements) == 2
 
 
+def test_a_pod_whose_node_has_gone_keeps_its_volume_until_it_is_taken_off():
+    there = snapshot("a", "b", v="b")
+    core, node = Scheduler(there), there.nodes[1]
+    core.place([pod("p")])
+    there.remove_node("b")
+    there.settle()
+    assert not core.still_fits("n/p")
+    assert there.volumes.given("n/p") == {"n/p": "v"}
+    there.set_node(node)
+    there.settle()
+    assert core.still_fits("n/p")
+    assert not core.place([pod("q")]).placements
+    there.remove("n/p")
+    assert core.place([pod("q")]).placements == {"n/q": "b"}
+
+
 def test_nobody_is_evicted_for_a_volume():
     there = snapshot("a")
     there.add(Pod("n/low", Shape(namespace="n")), "a")

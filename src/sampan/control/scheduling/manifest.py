@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from sampan.base.errors import InvalidArgument
-from sampan.control.scheduling import nodes, pods
+from sampan.control.scheduling import default_spread, nodes, pods
 from sampan.control.scheduling.pods import Seen
 from sampan.kube import object as objects
 from sampan.kube import runtime_class
@@ -18,6 +18,7 @@ from sampan.kube.object import Object
 from sampan.kube.reading import items, mapping, number, text
 from sampan.kube.schema import builtin, check
 from sampan.schedule.node import Node
+from sampan.schedule.shape import Pairs, Selector
 
 _TEMPLATED = {
     "Deployment": ("replicas",),
@@ -26,12 +27,25 @@ _TEMPLATED = {
     "StatefulSet": ("replicas",),
     "Job": ("parallelism",),
 }
+_OWNERS = {
+    "Deployment": ("apps/v1", "ReplicaSet"),
+    "ReplicaSet": ("apps/v1", "ReplicaSet"),
+    "StatefulSet": ("apps/v1", "StatefulSet"),
+    "ReplicationController": ("v1", "ReplicationController"),
+}
+"""What makes the pods of these kinds; the others select no pods by labels."""
+_REVISION = {"pod-template-hash": "manifest"}
+"""A Deployment's pods are told by it from those of its earlier templates."""
 _DAEMON_SET = "DaemonSet: its pods are made for each node by its controller; give pods instead"
 
 
 class Wanted(msgspec.Struct):
+    """`services` and `controllers` (by `kind/name`): namespace, name, and which pods they select."""
+
     pods: list[Seen]
     nodes: list[Node]
+    services: list[tuple[str, str, Pairs]]
+    controllers: list[tuple[str, str, Selector]]
 
 
 class Classes(NamedTuple):
@@ -42,12 +56,12 @@ class Classes(NamedTuple):
 
 
 def read(documents: Iterable[object], namespace: str, classes: Classes) -> Wanted:
-    """Return what the documents of a manifest want; what else it holds, such as services, is passed over.
+    """Return what the documents of a manifest want; what else it holds is passed over.
 
     Raises:
         InvalidArgument: it holds neither pods nor nodes; a class that is not there or does not go with its pod.
     """
-    wanted, others = Wanted([], []), set[str]()
+    wanted, others = Wanted([], [], [], []), set[str]()
     for place, obj in enumerate(_objects(documents)):
         kind = text(obj, "kind")
         if prefix := text(obj, "metadata", "generateName"):
@@ -59,10 +73,17 @@ def read(documents: Iterable[object], namespace: str, classes: Classes) -> Wante
         elif kind == "Pod":
             wanted.pods.append(_pod(obj, namespace, classes))
         elif kind in _TEMPLATED:
+            if kind in _OWNERS:
+                obj = _owning(obj, *_OWNERS[kind], _REVISION if kind == "Deployment" else {})
+                owner = f"{_OWNERS[kind][1]}/{objects.name(obj)}"
+                wanted.controllers.append((objects.namespace(obj) or namespace, owner, default_spread.selected(obj)))
             wanted.pods += [_pod(pod, namespace, classes) for pod in _of_template(obj, *_TEMPLATED[kind])]
         elif kind == "DaemonSet":
             raise InvalidArgument(_DAEMON_SET)
         else:
+            if kind == "Service":
+                labels = default_spread.selected_by_service(obj)
+                wanted.services.append((objects.namespace(obj) or namespace, objects.name(obj), labels))
             others.add(kind or "a document without a kind")
     if others and not wanted.pods and not wanted.nodes:
         known = ", ".join(["Pod", "Node", *_TEMPLATED, "CronJob"])
@@ -90,6 +111,21 @@ def _of_template(obj: Object, count: str) -> Iterator[Object]:
         if objects.namespace(obj):
             meta["namespace"] = objects.namespace(obj)
         yield {**template, "kind": "Pod", "metadata": meta}
+
+
+def _owning(obj: Object, version: str, kind: str, revision: Mapping[str, str]) -> Object:
+    """Return a set of pods whose template makes them its own, and the set select them."""
+    spec, template = mapping(obj, "spec"), mapping(obj, "spec", "template")
+    meta = mapping(template, "metadata")
+    labels = {**mapping(meta, "labels"), **revision}
+    owner = {"apiVersion": version, "kind": kind, "name": objects.name(obj), "controller": True}
+    chosen = mapping(spec, "selector")
+    if kind == "ReplicationController":  # selects by plain labels, its template's where it says none
+        chosen = {"matchLabels": chosen or labels}
+    elif revision:
+        chosen = {**chosen, "matchLabels": {**mapping(chosen, "matchLabels"), **revision}}
+    made = {**template, "metadata": {**meta, "labels": labels, "ownerReferences": [owner]}}
+    return {**obj, "spec": {**spec, "selector": chosen, "template": made}}
 
 
 def _pod(obj: Object, namespace: str, classes: Classes) -> Seen:
