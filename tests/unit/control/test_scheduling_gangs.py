@@ -149,6 +149,7 @@ async def test_a_node_that_was_cordoned_meanwhile_is_one_too_few(api):
         await cordon(api, "n-1")
         await let_go(api, "n-0")
         await none_is_bound(api, "a", "b")
+        assert await has_said(api, "1 of its gang, such as default/", "a", "b")
         await cordon(api, "n-1", cordoned=False)
         await until(lambda: all_bound(api))
 

@@ -28,6 +28,8 @@ from sampan.schedule.plugin import PluginFailed
 from sampan.schedule.pod import Pod
 
 _WORKERS = 32
+_AT_ONCE = 64
+"""Pods of a gang that are checked without a pause: the loop is the API server's too."""
 
 _log = log.get("scheduler")
 
@@ -110,12 +112,16 @@ class Binding:
         """Go on with each of a gang, where all hold their places: what becomes of one after this does not concern the others."""
         for pod, _ in gang:
             await self._reports.hush(pod.key)
-        lost = ", ".join(pod.key for pod, node in gang if not self._holds(pod, node))
+        lost: list[str] = []
+        for start in range(0, len(gang), _AT_ONCE):
+            lost += [pod.key for pod, node in gang[start : start + _AT_ONCE] if not self._holds(pod, node)]
+            await asyncio.sleep(0)
         for pod, node in gang:
             if not lost:
                 self._cluster.provisional.discard(pod.key)
             elif self._cluster.assumed.get(pod.key) == node:
-                self.again(pod, f"there is no place any more for {lost}, and the others of the gang gave theirs back")
+                why = f"{len(lost)} of its gang, such as {lost[0]}, lost their places, and the others gave theirs back"
+                self.again(pod, why)
         if not lost:
             self._waiting.extendleft((one,) for one in reversed(gang))
             self._wake.set()
