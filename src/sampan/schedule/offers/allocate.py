@@ -269,7 +269,8 @@ class _Turn:
 
 def _by_row(ready: Mask) -> dict[int, int]:
     """Return the bits of each row of [nodes, width] that has any."""
-    rows = np.flatnonzero(ready.any(axis=1))
-    packed = np.packbits(ready[rows], axis=1, bitorder="little")
-    size, data = packed.shape[1], packed.tobytes()
-    return {row: int.from_bytes(data[at * size : (at + 1) * size], "little") for at, row in enumerate(rows.tolist())}
+    packed = np.packbits(ready, axis=1, bitorder="little")
+    lines = (
+        packed.view(f"S{packed.shape[1]}").ravel().tolist()
+    )  # without the zeros at their ends, which change no number
+    return {row: int.from_bytes(line, "little") for row, line in enumerate(lines) if line}
