@@ -21,7 +21,7 @@ GIB = 1 << 30
 few = st.sampled_from
 HASTY = Policy(warm_up_s=0, cpu_margin=0, memory_margin=0, patience_s=0, hold_s=0)
 CROWDED = Policy(memory_tight=0.3, memory_relief=0.4, memory_short=0.5, starved=0.6, fed=0.9, patience_s=60)
-machines = st.lists(st.tuples(few([500, 4000, 10_000]), few([10, 100])), min_size=1, max_size=3).map(
+machines = st.lists(st.tuples(few([500, 4000, 4000, 10_000]), few([10, 10, 100])), min_size=1, max_size=2).map(
     lambda sizes: [machine.node(f"n{number}", cpu, gibs * GIB) for number, (cpu, gibs) in enumerate(sizes)]
 )
 
@@ -29,18 +29,18 @@ machines = st.lists(st.tuples(few([500, 4000, 10_000]), few([10, 100])), min_siz
 @st.composite
 def tasks(draw: st.DrawFn, kind: str) -> list[Task]:
     now_s, found = 0.0, []
-    for number in range(draw(st.integers(0, 4))):
+    for number in range(draw(st.integers(1, 4))):
         now_s += draw(few([0.0, 0.0, 45.0, 600.0]))
         found.append(
             Task(
                 name=f"{kind}{number}",
                 arrival_s=now_s,
-                duration_s=draw(few([0.0, 30.0, 600.0, 2000.0, FOREVER_S])),
+                duration_s=draw(few([0.0, 30.0, 600.0, FOREVER_S, FOREVER_S])),
                 shape=machine.shape(draw(few([0, 500, 2000, 3000])), draw(few([0, 1, 4])) * GIB),
                 priority=draw(few([1, 2])) if kind == LATENCY_CRITICAL else draw(few([0, -1])),
                 kind=kind,
                 count=draw(st.integers(1, 5)),
-                together=draw(few([False, False, True])),
+                together=draw(st.booleans()),
             )
         )
     return found
@@ -48,14 +48,14 @@ def tasks(draw: st.DrawFn, kind: str) -> list[Task]:
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    points = st.lists(st.floats(0, 1.2), min_size=4, max_size=4)
+    points = st.lists(few([0.0, 0.1, 0.5, 1.0, 1.2]), min_size=4, max_size=4)
     cpu, memory = (np.array(draw(st.lists(points, min_size=2, max_size=2))) for _ in range(2))
     services = draw(tasks(LATENCY_CRITICAL))
     return World(
         nodes=draw(machines),
         services=services,
         batch=draw(tasks(BEST_EFFORT)),
-        curves=Curves(cpu, memory, draw(few([900.0, 100.0]))),
+        curves=Curves(cpu, memory, draw(few([450.0, 100.0]))),
         curve_of={task.name: draw(st.integers(0, 1)) for task in services},
     )
 
@@ -81,14 +81,14 @@ class Auditor(Observer):
 
 @given(
     worlds(),
-    few([*Mode]),
-    few([Policy(), HASTY, CROWDED]),
+    few([*Mode, Mode.COLOCATED, Mode.COLOCATED]),
+    few([Policy(), HASTY, HASTY, CROWDED]),
     few([0.0, 0.3]),
     few([0.0, 0.5, 1.0]),
     st.booleans(),
-    few([0.0, 60.0, 3000.0]),
+    few([60.0, 1500.0, 3000.0]),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_what_is_measured_is_what_runs(world, mode, policy, noise, over, plans, until_s):
     first, again = (
         Colocation(world, mode, policy, seed=1, noise=noise, over=over, plans=plans, period_s=45.0) for _ in range(2)
