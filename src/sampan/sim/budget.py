@@ -13,7 +13,7 @@ class Rounds:
         self._called = 0
 
     def __call__(self) -> float:
-        share = self._called / self._rounds
+        share = self._called / self._rounds if self._rounds else 1.0
         self._called += 1
         return share
 

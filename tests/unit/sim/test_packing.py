@@ -205,3 +205,4 @@ def test_a_budget_of_seconds_begins_with_the_first_call():
     late = Seconds(clock, 1)
     clock.advance(2)
     assert late() == 1
+    assert Rounds(0)() == 1
