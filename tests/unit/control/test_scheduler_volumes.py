@@ -19,6 +19,7 @@ from sampan.control.scheduling.binding import Binding
 from sampan.control.scheduling.cluster import Cluster, Placement
 from sampan.control.scheduling.events import Events
 from sampan.control.scheduling.following import CLAIMS, CLASSES, VOLUMES
+from sampan.control.scheduling.gangs import GROUPS
 from sampan.control.scheduling.pods import seen
 from sampan.control.scheduling.reports import Reports
 from sampan.kube.status import ApiError
@@ -78,11 +79,14 @@ async def _complete(api: Client) -> None:
     async for event in api.watch(VOLUMES, listed.resource_version):
         spec, name = event.object["spec"], event.object["metadata"]["name"]
         if event.type == "MODIFIED" and "claimRef" in spec and event.object["status"]["phase"] == "Available":
-            where = spec["claimRef"]["namespace"], spec["claimRef"]["name"]
-            bound = {"status": {"phase": "Bound"}}
-            await api.patch(VOLUMES, "", name, bound, media=_MERGE, subresource="status")
-            await api.patch(CLAIMS, *where, {"spec": {"volumeName": name}}, media=_MERGE)
-            await api.patch(CLAIMS, *where, bound, media=_MERGE, subresource="status")
+            await _bound(api, name, spec["claimRef"]["name"])
+
+
+async def _bound(api: Client, name: str, claimed_by: str) -> None:
+    bound, where = {"status": {"phase": "Bound"}}, ("default", claimed_by)
+    await api.patch(VOLUMES, "", name, bound, media=_MERGE, subresource="status")
+    await api.patch(CLAIMS, *where, {"spec": {"volumeName": name}}, media=_MERGE)
+    await api.patch(CLAIMS, *where, bound, media=_MERGE, subresource="status")
 
 
 async def volumes_of(api: Api) -> dict[str, str]:
@@ -254,3 +258,46 @@ async def test_claims_that_others_bind_before_the_pod_is_bound_are_waited_for_an
 
 async def _idle(binding: Binding) -> bool:
     return not binding.under_way
+
+
+async def a_gang_that_waits_for_volumes(api: Api) -> None:
+    """Make a gang of which two pods use claims, and one does not."""
+    await local(api, *[volume(f"v{number}", f"n-{number}") for number in range(2)])
+    least = {"schedulingPolicy": {"gang": {"minCount": 3}}}
+    await client(api).create(GROUPS, {"metadata": {"name": "g", "namespace": "default"}, "spec": least})
+    of = {"podGroupName": "g"}
+    for number in range(2):
+        await client(api).create(CLAIMS, claim(f"c{number}"))
+        await client(api).create(PODS, using(f"p{number}", f"c{number}", schedulingGroup=of))
+    await client(api).create(PODS, pod("plain", schedulingGroup=of))
+    await until(lambda: _all_given(api))
+
+
+async def _all_given(api: Api) -> bool:
+    return sorted((await volumes_of(api)).values()) == ["c0", "c1"]
+
+
+async def test_none_of_a_gang_is_bound_before_the_claims_of_all_are(api):
+    async with nodes(api, 2), scheduling(client(api)):
+        await a_gang_that_waits_for_volumes(api)
+        for name, of in (await volumes_of(api)).items():
+            await asyncio.sleep(0.2)
+            assert not any((await placed(api)).values())
+            await _bound(client(api), name, of)
+        await until(lambda: all_bound(api))
+        where = await placed(api)
+        for name, of in (await volumes_of(api)).items():
+            assert where[of.replace("c", "p")] == name.replace("v", "n-")
+
+
+async def test_one_of_a_gang_whose_claim_goes_takes_the_others_with_it(api):
+    async with nodes(api, 2), scheduling(client(api)):
+        await a_gang_that_waits_for_volumes(api)
+        await client(api).delete(CLAIMS, "default", "c0")
+        await until(lambda: _is_said(api, "plain", "1 of its gang, such as default/p0, lost their places"))
+        assert not any((await placed(api)).values())
+
+
+async def _is_said(api: Api, name: str, what: str) -> bool:
+    found = await events(api, "FailedScheduling")
+    return any(event["regarding"]["name"] == name and what in event["note"] for event in found)

@@ -37,14 +37,16 @@ _log = log.get("scheduler")
 class _Provided:
     """A pod that has its node, and waits for the volumes of its claims there.
 
-    `given`: volumes that are there already, by claim; `told`: the claims of the others are known to say so.
+    `given`: volumes that are there already, by claim; `told`: the claims of the others are known to say so; `together`: the
+    pod, and those that are bound with it.
     """
 
-    def __init__(self, pod: Pod, uid: str, node: str, given: Mapping[str, str]) -> None:
+    def __init__(self, pod: Pod, uid: str, node: str, given: Mapping[str, str], together: Sequence[Placement]) -> None:
         self.pod = pod
         self.uid = uid
         self.node = node
         self.given = given
+        self.together = together
         self.told = False
 
 
@@ -116,16 +118,25 @@ class Binding:
         for start in range(0, len(gang), _AT_ONCE):
             lost += [pod.key for pod, node in gang[start : start + _AT_ONCE] if not self._holds(pod, node)]
             await asyncio.sleep(0)
-        for pod, node in gang:
-            if not lost:
-                self._cluster.provisional.discard(pod.key)
-            elif self._cluster.assumed.get(pod.key) == node:
-                why = f"{len(lost)} of its gang, such as {lost[0]}, lost their places, and the others gave theirs back"
-                self.again(pod, why)
-        if not lost:
-            self._waiting.extendleft((one,) for one in reversed(gang))
-            self._wake.set()
-            self._cluster.moved = True  # more of the gang may be bound by themselves now
+        if lost:
+            self._give_back(gang, lost)
+            return
+        wait = [await self._waits_for_volumes(pod, node, gang) for pod, node in gang]
+        if any(wait):
+            return
+        for pod, _ in gang:
+            self._cluster.provisional.discard(pod.key)
+        self._waiting.extendleft((one,) for one in reversed(gang))
+        self._wake.set()
+        self._cluster.moved = True  # more of the gang may be bound by themselves now
+
+    def _give_back(self, together: Sequence[Placement], lost: Sequence[str]) -> None:
+        """Give all of those who are bound together another turn, as some of them have no place any more."""
+        why = f"{len(lost)} of its gang, such as {lost[0]}, lost their places, and the others gave theirs back"
+        for pod, node in together:
+            self._for_claims.pop(pod.key, None)
+            if self._cluster.assumed.get(pod.key) == node:
+                self.again(pod, why if len(together) > 1 else "")
 
     def _holds(self, pod: Pod, node: str) -> bool:
         seen = self._cluster.known.get(pod.key)
@@ -141,24 +152,32 @@ class Binding:
         if not self.still_fits(pod):
             self.again(pod)
             return
-        if seen.claims:
-            wanted = cluster.wanted(seen)
-            if wanted.to_select:
-                one = _Provided(pod, seen.uid, node, cluster.snapshot.volumes.given(pod.key))
-                await self._ask_for_volumes(one, wanted.to_select)
-                return
-            if (
-                wanted.fault or pod.shape.unbound
-            ):  # claims are being bound by others, or were, perhaps to volumes elsewhere
-                self._for_claims[pod.key] = _Provided(pod, seen.uid, node, {})
-                self.look()
-                return
+        if seen.claims and await self._waits_for_volumes(pod, node, (Placement(pod, node),)):
+            return
         await self._answers.bind(pod.key, seen.uid, node)
         self.bound(pod.key)
         self._reports.forget(pod.key)
         cluster.queue.discard(pod.key)
         note = f"Successfully assigned {pod.key} to {node}"
         self._events.say(pod.key, seen.uid, "Scheduled", note, action="Binding")
+
+    async def _waits_for_volumes(self, pod: Pod, node: str, together: Sequence[Placement]) -> bool:
+        """Return whether a pod's claims are not bound yet: `look` binds those that are together when all claims are."""
+        cluster = self._cluster
+        seen, placed = cluster.known.get(pod.key), cluster.placed_as(pod.key)
+        if seen is None or placed is None or not seen.claims:
+            return False
+        wanted, there = cluster.wanted(seen), placed[0]
+        if wanted.to_select:
+            given = cluster.snapshot.volumes.given(pod.key)
+            await self._ask_for_volumes(_Provided(there, seen.uid, node, given, together), wanted.to_select)
+            return True
+        # its claims are being bound by others, or were, perhaps to volumes elsewhere
+        if wanted.fault or there.shape.unbound:
+            self._for_claims[pod.key] = _Provided(there, seen.uid, node, {}, together)
+            self.look()
+            return True
+        return False
 
     async def _ask_for_volumes(self, one: _Provided, claims: Sequence[str]) -> None:
         """Tell of each claim which volume it is to have, or for which node one is to be made."""
@@ -173,9 +192,11 @@ class Binding:
     def look(self) -> None:
         """Go on with pods that wait for their volumes, where these are there, or will not come to their node."""
         for key, one in list(self._for_claims.items()):
+            if self._for_claims.get(key) is not one:
+                continue  # it gave its place back
             seen = self._cluster.known.get(key)
             if seen is None or seen.uid != one.uid or self._cluster.assumed.get(key) != one.node:
-                del self._for_claims[key]
+                self._give_back(one.together, [key])
                 continue
             volumes, namespace = self._cluster.volumes, seen.pod.shape.namespace
             claims = [volumes.claims.get((namespace, name)) for name in seen.claims]
@@ -187,8 +208,7 @@ class Binding:
             )
             lost = len(theirs) < len(claims) or (one.told and not selected) or not self._keeps(one)
             if lost or not self.still_fits(one.pod):
-                del self._for_claims[key]
-                self.again(one.pod)
+                self._give_back(one.together, [key])
                 continue
             one.told = selected
             wanted = self._cluster.wanted(seen)
@@ -196,7 +216,8 @@ class Binding:
                 del self._for_claims[key]
                 pod = msgspec.structs.replace(one.pod, shape=wanted.shape)
                 self._cluster.snapshot.add(pod, one.node)
-                self.bind(Placement(pod, one.node))
+                if not any(other.key in self._for_claims for other, _ in one.together):
+                    self.bind(*one.together)
 
     def _keeps(self, one: _Provided) -> bool:
         """Return whether the volumes that a pod's claims were given are theirs still, or nobody's."""
@@ -221,6 +242,7 @@ class Binding:
 
     def again(self, pod: Pod, why: str = "") -> None:
         """Forget where a pod was placed, and give it another turn unless it is gone or placed by others. `why`: told of it."""
+        self._for_claims.pop(pod.key, None)
         self._cluster.forget(pod.key)
         seen = self._cluster.known.get(pod.key)
         if seen is not None and not seen.node and not seen.deleting:
