@@ -30,12 +30,13 @@ class Fragmentation:
     def came(self, shape: Shape, count: int) -> None:
         """Count pods that arrived."""
         self._came[shape] += count
+        self._known = []
 
     def of(self, resources: Sequence[str]) -> list[float]:
         """Return the fragmentation of each resource, in its own unit, summed up over the nodes."""
         snapshot = self._scheduler.snapshot
         position = snapshot.epoch, snapshot.touches.position
-        if position != self._position or len(self._known) != len(resources):
+        if position != self._position or not self._known:
             self._position = position
             self._known = self._now(resources)
         return self._known

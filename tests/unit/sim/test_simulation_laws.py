@@ -276,6 +276,17 @@ def test_figures_by_hand():
     assert found.fairness.jain == pytest.approx(1.8**2 / (3 * 1.64))
 
 
+def test_short_work_counts_as_ten_seconds_in_a_slowdown():
+    """y waits 29 s for a second of work."""
+    tasks = [
+        Task(name="x", arrival_s=0.0, duration_s=29.0, shape=machine.shape(1000, 0), priority=1),
+        Task(name="y", arrival_s=0.0, duration_s=1.0, shape=machine.shape(1000, 0)),
+    ]
+    found = replay("p", DEFAULT, [machine.node("n", 1000, GI)], tasks)
+    assert found.slowdown is not None
+    assert (found.slowdown.p50, found.slowdown.max) == (1.0, 30 / 10)
+
+
 def test_nothing_to_replay_is_refused():
     with pytest.raises(InvalidArgument, match="there is nothing to simulate: 1 nodes and 0 tasks"):
         replay("p", DEFAULT, [machine.node("n", 2000, GI)], [])
@@ -292,6 +303,8 @@ def test_lost_work_and_a_cut():
     assert found.lost["cpu"] == pytest.approx(100 * 4 / 24)
     cut = replay("p", DEFAULT, one, tasks, until_s=6.0)
     assert (cut.running, cut.waiting, cut.ended, cut.lasted_s) == (1, 1, 0, 6.0)
+    assert cut.wait_s is not None  # of who still runs
+    assert (cut.wait_s.max, cut.slowdown) == (0.0, None)
     assert replay("p", DEFAULT, one, tasks, preempts=False).evictions == {}
 
 
@@ -317,6 +330,24 @@ def test_fragments_are_what_a_shape_cannot_use():
     machines: list[Node] = [machine.node(name, 4000, GI) for name in "ab"]
     found = replay("p", DEFAULT, machines, tasks)
     assert found.series.fragmented["cpu"][10] == pytest.approx(100 * 2 / 8)
+
+
+def test_what_comes_and_fits_nowhere_counts_in_fragments():
+    """3 of 4 cores are free beside x; from 10 s on y waits, half of what came, who wants all 4."""
+    tasks = [
+        Task(name="x", arrival_s=0.0, duration_s=50.0, shape=machine.shape(1000, 0)),
+        Task(name="y", arrival_s=10.0, duration_s=1.0, shape=machine.shape(4000, 0)),
+    ]
+    found = replay("p", DEFAULT, [machine.node("n", 4000, GI)], tasks, until_s=40.0)
+    assert found.series.fragmented["cpu"] == pytest.approx([0.0] * 11 + [100 * 3 / 4 / 2] * 29)  # asked as spans begin
+
+
+def test_capacity_is_what_there_is_at_each_time():
+    """One core is used for 20 s; of two for 10 s, then of one."""
+    tasks = [Task(name="x", arrival_s=0.0, duration_s=20.0, shape=machine.shape(1000, 0))]
+    machines = [machine.node(name, 1000, GI) for name in "ab"]
+    found = replay("p", DEFAULT, machines, tasks, [Change(10.0, FAIL, machines[1])])
+    assert found.used["cpu"] == pytest.approx(100 * 20 / 30)
 
 
 def test_fragments_are_no_more_than_what_is_free():
