@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from sampan.api.kube.api import Api
 from sampan.api.kube.request import User
 from sampan.client.port import Ref
@@ -155,19 +157,21 @@ async def test_a_node_that_was_cordoned_meanwhile_is_one_too_few(api):
 
 
 class Refusing(Client):
-    """Pods of these names are not deleted."""
+    """Pods of the names `kept` are not deleted."""
 
-    kept: set[str] = set()
+    def __init__(self, api: Api, error: Exception, *kept: str) -> None:
+        super().__init__(api, User("refusing"), "refusing")
+        self.error, self.kept = error, set(kept)
 
     async def delete(self, ref: Ref, namespace: str, name: str, options=None):
         if name in self.kept:
-            raise ApiError(403, "Forbidden", "it is kept")
+            raise self.error
         return await super().delete(ref, namespace, name, options)
 
 
-async def test_a_victim_that_cannot_be_evicted_leaves_all_without_their_places(api):
-    one = Refusing(api, User("one"), "one")
-    one.kept = {"low-n-0"}
+@pytest.mark.parametrize("error", [ApiError(403, "Forbidden", "it is kept"), RuntimeError("a defect")])
+async def test_a_victim_that_cannot_be_evicted_leaves_all_without_their_places(api, error):
+    one = Refusing(api, error, "low-n-0")
     async with nodes(api, 2), scheduling(one):
         await held_up(api, "n-0")
         await group(api, "g", 2)

@@ -129,7 +129,9 @@ def test_none_is_bound_before_room_is_there_for_all_even_by_the_next_scheduler(p
     eventually(lambda: "deletionTimestamp" in plane.json("GET", f"{PODS}/low")["metadata"])
     nominated = {name: plane.json("GET", f"{PODS}/{name}")["status"]["nominatedNodeName"] for name in names}
     assert sorted(nominated.values()) == ["hollow-0", "hollow-1"]
-    assert any("gang default/g: room is made for 1 of its 2 pods" in refusal(plane, name) for name in names)
+    eventually(
+        lambda: any("gang default/g: room is made for 1 of its 2 pods" in refusal(plane, name) for name in names)
+    )
     time.sleep(0.3)
     assert [node(plane, name) for name in names] == ["", ""]
     plane.restart()

@@ -170,12 +170,19 @@ class Room:
             try:
                 await self._evict(group)
             except SampanError as error:
-                where = ", ".join(sorted({node for _, node in group.victims.values()}))
-                _log.info("no room is made on %s: %s", where, error)
-                if self._waits(group):
-                    self._restore(group)
-                    for pod, _ in group.placements:
-                        self._binding.again(pod, f"no room could be made on {where}: {error}")
+                self._no_room(group, str(error))
+            except Exception:
+                _log.exception("room was not made by a defect of ours")
+                self._no_room(group, "a defect of the scheduler")
+
+    def _no_room(self, group: _Group, why: str) -> None:
+        if not self._waits(group):
+            return
+        why = f"no room could be made on {', '.join(sorted({node for _, node in group.victims.values()}))}: {why}"
+        self._restore(group)
+        for pod, _ in group.placements:
+            _log.info("%s: %s", pod.key, why)
+            self._binding.again(pod, why)
 
     async def _evict(self, group: _Group) -> None:
         known = self._cluster.known
