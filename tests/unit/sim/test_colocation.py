@@ -117,6 +117,13 @@ def test_a_service_that_ends_leaves_its_room_in_the_same_moment():
     assert (found.ended, found.waiting, found.suppressions) == (1 + 5 + 3, 2, 0)
 
 
+def test_a_service_that_ends_tells_plans_nothing_of_a_rise_in_the_same_moment():
+    short = msgspec.structs.replace(service(100, 0, "short"), duration_s=HOUR_S)
+    two = replace(RISING, services=[*RISING.services, short], curve_of={"web": 0, "short": 0})
+    found = Colocation(two, Mode.COLOCATED).run(2 * HOUR_S)
+    assert found.lack_time_percent == pytest.approx(100 * 60 / (2 * HOUR_S))
+
+
 def test_a_service_that_begins_anew_counts_as_new():
     """Evicted at 3,630 s, seen again at 3,660 s: for half an hour it counts with 8 cores, and nobody takes the place of who ends."""
     run = Colocation(CALM, Mode.COLOCATED)
@@ -220,6 +227,9 @@ def test_what_services_use_is_by_seed_pod_and_time_alone():
     assert one.cpu[0] == every.cpu[2]
     assert len(set(every.cpu.tolist())) == 3
     assert every.memory.tolist() == [GIB // 5 + 1] * 3
+    wild = Usage(Curves(np.array([[0.5, 1.0]]), np.array([[0.1, 0.2]])), 99, 60, seed=1, noise=5)
+    drawn = wild.use(np.arange(99), np.zeros(99, np.int64), Columns(np.full(99, 1000), np.full(99, GIB)), 930)
+    assert drawn.cpu.min() == 0
     even = Usage(Curves(np.array([[0.5, 1.0]]), np.array([[0.1, 0.2]])), 3, 60)
     assert [even.use(np.array([0]), np.array([0]), Columns(asked.cpu[:1], asked.memory[:1]), at).cpu[0] for at in (0, 900, 1800)] == [500, 1000, 500]  # fmt: skip
 

@@ -236,6 +236,7 @@ def test_fairness_by_hand():
     half = Shape(requests=amounts({"cpu": 500, "memory": 10}))
     owners = Fairness({"cpu": 1000, "memory": 100})
     assert owners.share(half) == 0.5
+    assert owners.share(machine.shape(1, 0)) == pytest.approx(0.001, rel=1e-6)
     owners.change("a", 0.0, 0.5, 0.0)
     owners.change("b", 2.0, 0.0, 0.5)
     owners.change("b", 6.0, 0.5, -0.5)
