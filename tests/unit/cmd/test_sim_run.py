@@ -50,6 +50,7 @@ def test_policies_stand_beside_each_other(plain, capsys):
     assert main(["sim", "run", "--trace", str(plain), "--against", "packing", *MACHINES]) == 0
     text = capsys.readouterr().out
     assert f"2 nodes, 12 tasks of {plain}, 12 pods." in text
+    assert not any(line.startswith(":") for line in text.splitlines())  # no class, no figures by class
     found = figures(text)
     assert found["ended"] == ["12", "12"]
     assert found["wait max, s"] == ["32.0", "32.0"]  # four run at once: the last begins at 43 s
