@@ -142,6 +142,34 @@ class TestReclaim:
         found = submit(tree, job("x", "a/x", 4)).admit(1)
         assert {e.job.queue for e in found.ended} == {"a/y"}
 
+    def test_where_a_queue_above_is_at_its_limit(self):
+        tree = queues(
+            QueueSpec(name="a", limit=(("cpu", 6),), guarantee=(("cpu", 4),)),
+            QueueSpec(name="a/x", guarantee=(("cpu", 4),)),
+            QueueSpec(name="a/y"),
+        )
+        submit(tree, *[job(f"y{n}", "a/y") for n in range(6)])
+        assert len(tree.admit(0).admitted) == 6
+        found = submit(tree, job("x", "a/x", 3)).admit(1)
+        assert keys(found.admitted) == ["x"]
+        assert len(found.ended) == 3
+
+    def test_where_what_is_free_is_promised(self):
+        tree = queues(
+            QueueSpec(name="a", guarantee=(("cpu", 2),)),
+            QueueSpec(name="a/x", guarantee=(("cpu", 2),)),
+            QueueSpec(name="a/y"),
+            QueueSpec(name="b"),
+        )
+        submit(tree, job("y", "a/y", 4), job("b", "b", 4, longest_s=10))
+        assert len(tree.admit(0).admitted) == 2
+        submit(tree, job("big", "b", 6, longest_s=5))
+        assert not tree.admit(1).admitted
+        found = submit(tree, job("x", "a/x", 2)).admit(2)
+        assert keys(found.admitted) == ["x"]
+        assert [(e.job.key, e.by) for e in found.ended] == [("y", "x")]
+        assert {one.job.key: one.at_s for one in tree.promises} == {"big": 10}
+
 
 def test_a_tree_is_checked():
     with pytest.raises(InvalidArgument, match="no queue a"):

@@ -91,3 +91,17 @@ class TestNodes:
         assert turn(found, scheduler, 0).admission.waiting == {"wide": NO_NODES}
         scheduler.snapshot.set_node(Node(name="z", allocatable=amounts({"cpu": 8, "pods": 9})))
         assert turn(found, scheduler, 1).placements == {"wide/0": "z"}
+
+    def test_a_turn_that_comes_late_still_starts_who_is_due(self):
+        nodes = [Node(name=name, allocatable=amounts({"cpu": 5, "pods": 9})) for name in "mn"]
+        found, scheduler = queues(QueueSpec(name="a"), QueueSpec(name="b"), cpu=20), Scheduler(Snapshot(nodes))
+        for one in (job("m", 3, 10), job("n", 3)):
+            found.submit(one)
+        assert turn(found, scheduler, 0).placements == {"m/0": "m", "n/0": "n"}
+        for one in (job("due", 4, 10, queue="b"), job("next", 4, 10)):
+            found.submit(one)
+        turn(found, scheduler, 1)
+        assert {one.job.key: one.at_s for one in found.promises} == {"due": 10, "next": 20}
+        assert turn(found, scheduler, 10.5).placements == {"due/0": "m"}  # though it ends after 20 by now
+        assert {one.job.key: one.at_s for one in found.promises} == {"next": 20.5}
+        assert turn(found, scheduler, 20.5).placements == {"next/0": "m"}

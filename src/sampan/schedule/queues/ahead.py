@@ -14,9 +14,10 @@ from sampan.schedule.snapshot import Lifted
 
 
 class Ahead:
-    """A context: at its end the snapshot is as it was at its beginning. Nodes are settled before."""
+    """From `now_s` on. A context: at its end the snapshot is as it was at its beginning. Nodes are settled before."""
 
-    def __init__(self, scheduler: Scheduler, running: Iterable[Running]) -> None:
+    def __init__(self, scheduler: Scheduler, running: Iterable[Running], now_s: float) -> None:
+        self._now_s = now_s
         self._scheduler = scheduler
         self._snapshot = scheduler.snapshot
         self._ends = sorted(((one.ends_s, one.job) for one in running), key=lambda end: end[0])
@@ -36,12 +37,13 @@ class Ahead:
                 self._snapshot.put_back(step)
 
     def kept(self, promises: Iterable[Promise]) -> Iterator[Promise]:
-        """Go to the time of each promise of nodes in turn; yield those for which the nodes are there then."""
+        """Go to the time of each promise of nodes in turn, now if that is over; yield those for which the nodes are there then."""
         for one in sorted(promises, key=lambda one: one.at_s):
-            self._to(one.at_s)
+            starts_s = max(one.at_s, self._now_s)
+            self._to(starts_s)
             if sit(self._scheduler, one.job, one.nodes):
                 self._done += [pod.key for pod in one.job.pods]
-                insort(self._ends, (one.at_s + one.length_s, one.job), key=lambda end: end[0])
+                insort(self._ends, (starts_s + one.length_s, one.job), key=lambda end: end[0])
                 yield one
 
     def beside(self, promises: Iterable[Promise], job: Job) -> list[str] | None:

@@ -7,8 +7,8 @@ it are admitted when all first jobs were looked at, and only where no promise is
 enough (EASY backfill, of each queue one promise). What has no time limit is taken to run for ever. Where no time can be foreseen, the
 job holds up its queue, so that small ones do not starve a big one.
 
-A job within its queue's guarantee for which there is no room takes it back from borrowers (reclaim.py). It does not mind
-promises to queues that the guarantee is against.
+A job within its queue's guarantee that is kept out (no room, a promise, a limit above) takes back from borrowers (reclaim.py) what
+it needs. It does not mind promises to queues that the guarantee is against.
 
 Spec: D. Lifka, "The ANL/IBM SP Scheduling System" (EASY).
 """
@@ -120,7 +120,14 @@ class Queues:
         that is admitted in this call.
         """
         admission = Admission([], self._overdue(now_s), {})
+        while self._admit(admission, now_s, tried, finds) and self.tree.guarantees:
+            admission.waiting.clear()  # who borrows by now may owe those who were looked at before
+        return admission
+
+    def _admit(self, admission: Admission, now_s: float, tried: Container[str], finds: Finds | None) -> bool:
+        """Look at all jobs; returns whether some were admitted and others are to be looked at again."""
         calendar = self._renewed(now_s)
+        before = len(admission.admitted)
         passed: dict[str, int] = {}  # by queue: how many jobs were looked at and wait
         refused: dict[str, list[tuple[Vector, float]]] = {}  # by queue: what was too much, and too long
         while (leaf := self._next(self.tree.tops, passed)) is not None:
@@ -130,8 +137,8 @@ class Queues:
             beaten = outranked(self.promises, leaf, amounts) if not place else frozenset[str]()
             ended = len(admission.ended)
             why = NO_NODES if job.key in tried else self._kept_out(leaf, job, amounts, calendar, beaten)
-            if why == _NO_ROOM and not place:
-                why = self._reclaim(leaf, job, amounts, calendar, beaten, admission, finds)
+            if why and not place and job.key not in tried:
+                why = self._reclaim(why, leaf, job, amounts, calendar, beaten, admission, finds)
             if why:
                 if not place and job.key not in tried:
                     self._foresee(leaf, job, calendar)
@@ -147,14 +154,14 @@ class Queues:
             self._start(leaf, job, amounts, calendar)
             admission.admitted.append(job)
             if len(admission.ended) > ended and finds is not None:
-                return admission
+                return False
             if len(admission.ended) > ended or beaten:
                 # there may be more room than was asked for, and promises may have moved out of others' way
                 calendar = self._renewed(now_s)
                 passed.clear()
                 refused.clear()
                 admission.waiting.clear()
-        return admission
+        return len(admission.admitted) > before
 
     def _start(self, leaf: Node, job: Job, amounts: Vector, calendar: Calendar) -> None:
         ends_s = calendar.now_s + longest_s(leaf, job)
@@ -212,6 +219,7 @@ class Queues:
 
     def _reclaim(
         self,
+        why: str,
         leaf: Node,
         job: Job,
         amounts: Vector,
@@ -220,28 +228,28 @@ class Queues:
         admission: Admission,
         finds: Finds | None,
     ) -> str:
-        """Take back what is lent; returns why that does not help, empty where there is room now."""
+        """Take back what is lent, for a job that is kept out; returns why that does not help, empty where it can start now."""
+
+        def fits(gone: Sequence[Running]) -> bool:
+            keys = {one.job.key for one in gone}
+            left = [one for key, one in self.running.items() if key not in keys]
+            return not self._kept_out(leaf, job, amounts, Calendar(self.tree, calendar.now_s, left), beaten)
+
         others = [one for one in self.running.values() if one.started_s < calendar.now_s]
-        victims = reclaim.victims(self.tree, others, leaf, amounts)
+        victims = reclaim.victims(self.tree, others, leaf, amounts, fits)
         if victims is None:
-            return f"no room, and none that queue {leaf.spec.name} can take back"
+            return f"no room, and none that queue {leaf.spec.name} can take back" if why == _NO_ROOM else why
+        gone = [*(one.job for one in admission.ended), *(one.job for one in victims)]
+        if finds is not None and not finds(job, gone):
+            return f"{NO_NODES}, and would not be if queue {leaf.spec.name} took back what is lent"
         for one in victims:
             del self.running[one.job.key]
             self.tree.give(one.leaf, one.amounts)
-        without = Calendar(self.tree, calendar.now_s, self.running.values())
-        why = self._kept_out(leaf, job, amounts, without, beaten)
-        gone = [*(one.job for one in admission.ended), *(one.job for one in victims)]
-        if not why and finds is not None and not finds(job, gone):
-            why = f"{NO_NODES}, and would not be if queue {leaf.spec.name} took back what is lent"
         for one in victims:
-            if why:
-                self.running[one.job.key] = one
-                self.tree.take(one.leaf, one.amounts)
-                continue
             del self._jobs[one.job.key]
             reason = f"queue {one.leaf.spec.name} gives back what it borrowed"
             admission.ended.append(Ended(one.job, reason, job.key))
-        return why
+        return ""
 
     def _next(self, nodes: list[Node], passed: dict[str, int]) -> Node | None:
         """Return the leaf whose turn it is: first jobs come before those behind them."""

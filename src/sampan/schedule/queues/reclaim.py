@@ -2,23 +2,28 @@
 
 One after another, of the queue that has borrowed most (by weighted dominant share), the job of the lowest priority, the newest of
 those. No queue is left with less than it is guaranteed, unless one below it takes from another below it; and nobody ends in
-vain: those without whom there is room too are spared.
+vain: those without whom it fits too are spared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from sampan.schedule.offers.vector import Vector
 from sampan.schedule.queues.calendar import Running
 from sampan.schedule.queues.tree import Node, QueueTree, can_return, entitled, parting
 
+Fits = Callable[[Sequence[Running]], bool]
+"""Returns whether there is room once these have ended; the tree does not count them any more."""
 
-def victims(tree: QueueTree, running: Iterable[Running], leaf: Node, amounts: Vector) -> list[Running] | None:
-    """Return who must end so that there is room; None where that cannot be had. The tree is as it was."""
+
+def victims(
+    tree: QueueTree, running: Iterable[Running], leaf: Node, amounts: Vector, fits: Fits
+) -> list[Running] | None:
+    """Return who must end so that it fits; None where that cannot be had. The tree is as it was."""
     left = list(running)
     gone: list[Running] = []
-    while not tree.room(amounts):
+    while not (found := fits(gone)):
         choice = min(
             (one for one in left if _owes(one, leaf, amounts)), key=lambda one: _order(tree, one), default=None
         )
@@ -27,15 +32,13 @@ def victims(tree: QueueTree, running: Iterable[Running], leaf: Node, amounts: Ve
         left.remove(choice)
         gone.append(choice)
         tree.give(choice.leaf, choice.amounts)
-    found = tree.room(amounts)
-    spared = []
-    for one in gone if found else ():
+    for one in gone.copy() if found else ():
         tree.take(one.leaf, one.amounts)
-        if tree.room(amounts):
-            spared.append(one)
+        others = [other for other in gone if other is not one]
+        if fits(others):
+            gone = others
         else:
             tree.give(one.leaf, one.amounts)
-    gone = [one for one in gone if one not in spared]
     for one in gone:
         tree.take(one.leaf, one.amounts)
     return gone if found else None

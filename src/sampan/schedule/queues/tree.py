@@ -84,6 +84,11 @@ class QueueTree:
         if not within(total, most):
             raise InvalidArgument(f"{whose} has less than its queues are guaranteed")
 
+    @property
+    def guarantees(self) -> bool:
+        """Whether any queue is guaranteed anything."""
+        return any(any(node.guarantee) for node in self.nodes.values())
+
     def leaf(self, name: str) -> Node:
         """Return a queue that takes work. Raises InvalidArgument for any other."""
         node = self.nodes.get(name)

@@ -176,4 +176,4 @@ class _Turn:
             return {one.job.key for one in ahead.kept(promises)}
 
     def _ahead(self) -> Ahead:
-        return Ahead(self._scheduler, self._queues.running.values())
+        return Ahead(self._scheduler, self._queues.running.values(), self._now_s)
