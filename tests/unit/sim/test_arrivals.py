@@ -16,7 +16,7 @@ from sampan.schedule.snapshot import Snapshot
 from sampan.sim.arrivals import Outcome, allocation, curve, gpu_milli, replay
 from sampan.sim.figures import figures, mean
 from sampan.sim.gpu import Asks, States, Workload
-from sampan.sim.gpu_policy import POLICIES, GpuFragmentation
+from sampan.sim.gpu_policy import POLICIES, GpuFragmentation, Stranding
 from sampan.sim.gpu_score import profile
 from sampan.sim.traces import machine, openb
 
@@ -206,3 +206,12 @@ def test_the_traces_files_are_read(tmp_path):
     (tmp_path / openb.GPU_NODES).write_text("sn,cpu_milli,memory_mib,gpu,model\na,1000,10,0,\n")
     with pytest.raises(InvalidArgument, match="has no GPU: arrivals are measured by how many of them are placed"):
         openb.arrivals(tmp_path, "x")
+
+
+def test_stranding_by_hand():
+    """8 GPUs and 4 cores, filled with pods of a core a GPU, leave 4 GPUs free, whatever pods without GPU there are."""
+    with_gpu, without = machine.shape(1000, GI, 1), machine.shape(500, GI)
+    snapshot = Snapshot([machine.node("n", 4000, 64 * GI, 8)])
+    state = States.of(snapshot, np.arange(1), [""])
+    for shapes in ({with_gpu: 1}, {with_gpu: 1, without: 3}):
+        assert Stranding(Workload.of(shapes), [""]).amount(state).tolist() == [4000]
