@@ -15,7 +15,6 @@ from sampan.client import kubeconfig
 from sampan.client.http import HttpClient
 from sampan.client.port import Client
 from sampan.cmd.sim_nodes import seconds
-from sampan.control.controller import PODS
 from sampan.control.scheduling import movable
 from sampan.control.scheduling.cluster import Cluster
 from sampan.control.scheduling.following import read_once
@@ -87,16 +86,19 @@ async def _proposed(
 ) -> Proposal:
     """Return moves for the aim on the cluster as it is now. `kept`: pods that stay besides those that must, with why."""
     cluster = Cluster()
-    await read_once(client, cluster)
+    resident: set[str] = set()
+    fixed: dict[str, str] = {}
+
+    def judge(pod: Object) -> None:
+        key = f"{objects.namespace(pod)}/{objects.name(pod)}"
+        if movable.of_its_node(pod):
+            resident.add(key)
+        if why := movable.stays(pod):
+            fixed[key] = why
+
+    await read_once(client, cluster, judge)
     cluster.snapshot.settle()
-    pods: dict[str, Object] = {}
-    async for page in client.pages(PODS):
-        pods |= {f"{objects.namespace(pod)}/{objects.name(pod)}": pod for pod in page.items}
-    resident = {key for key, pod in pods.items() if movable.of_its_node(pod)}
-    fixed = {key: movable.stays(pods[key]) if key in pods else "it has just gone" for key in cluster.known}
-    limits = Limits(
-        moves=budget, off_one_node=words.off_one_node, fixed={k: why for k, why in fixed.items() if why} | {**kept}
-    )
+    limits = Limits(moves=budget, off_one_node=words.off_one_node, fixed=fixed | {**kept})
     return _aim(cluster, words, use, limits, resident)
 
 

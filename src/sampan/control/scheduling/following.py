@@ -125,14 +125,16 @@ def _informer(client: Client, part: Part) -> Informer:
     return informer
 
 
-async def read_once(client: Client, cluster: Cluster) -> None:
-    """Take in the cluster as it is now."""
+async def read_once(client: Client, cluster: Cluster, show: Callable[[Object], None] | None = None) -> None:
+    """Take in the cluster as it is now. `show` is given each pod as it was read, with what the scheduler does not keep."""
     first, last = parts(cluster)
     for part in [*first, last]:
         if not await _served(client, part):
             continue
         async for page in client.pages(part.ref):
             for obj in page.items:
+                if show is not None and part is last:
+                    show(obj)
                 found = part.read(obj)
                 if found is not None:
                     namespace, name = _who(obj)
