@@ -212,6 +212,7 @@ def test_stranding_by_hand():
     """8 GPUs and 4 cores, filled with pods of a core a GPU, leave 4 GPUs free, whatever pods without GPU there are."""
     with_gpu, without = machine.shape(1000, GI, 1), machine.shape(500, GI)
     snapshot = Snapshot([machine.node("n", 4000, 64 * GI, 8)])
+    snapshot.settle()
     state = States.of(snapshot, np.arange(1), [""])
     for shapes in ({with_gpu: 1}, {with_gpu: 1, without: 3}):
         assert Stranding(Workload.of(shapes), [""]).amount(state).tolist() == [4000]
