@@ -245,7 +245,6 @@ class Queues:
         for one in victims:
             del self.running[one.job.key]
             self.tree.give(one.leaf, one.amounts)
-        for one in victims:
             del self._jobs[one.job.key]
             reason = f"queue {one.leaf.spec.name} gives back what it borrowed"
             admission.ended.append(Ended(one.job, reason, job.key))
