@@ -163,12 +163,14 @@ class Cluster:
         return True
 
     def _at_most(self, shape: Shape, node: Node) -> bool:
-        """Would each pod on the node, the new one among them, have no more of the others beside it than it allows?"""
+        """Would the new pod, and each that means it by a rule, have no more of the others on the node beside it than it allows?"""
         together = [*self.on(node), shape]
+        new = len(together) - 1
         for number, one in enumerate(together):
             others = together[:number] + together[number + 1 :]
             for rule in one.at_most:
-                if sum(self.term_matches(rule.pods, other) for other in others) > rule.most:
+                told = number == new or self.term_matches(rule.pods, shape)
+                if told and sum(self.term_matches(rule.pods, other) for other in others) > rule.most:
                     return False
         return True
 

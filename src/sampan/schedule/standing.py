@@ -117,6 +117,7 @@ class Standing:
 
     def possible(self) -> Mask:
         """Return which nodes could take the ask if all their pods went, [nodes]."""
+        self._keep_up()
         found = np.ones(len(self.snapshot.nodes), np.bool_)
         if self.rows is not None:
             found = self._over_all(np.ones(len(self.rows), np.bool_))
@@ -147,9 +148,8 @@ class Standing:
 
     def refresh(self) -> None:
         """Bring `scores` up to date: without the rules that are asked anew for each pod."""
+        self._keep_up()
         snapshot = self.snapshot
-        if snapshot.epoch != self._epoch or self._met_terms():
-            self._compile()
         position = snapshot.touches.position
         if position == self._seen and self.rows is None:
             return
@@ -163,6 +163,11 @@ class Standing:
         self._seen = position
 
     # --- how
+
+    def _keep_up(self) -> None:
+        """Compile anew where nodes have changed, or terms were met that concern the ask."""
+        if self.snapshot.epoch != self._epoch or self._met_terms():
+            self._compile()
 
     def _rescore(self) -> None:
         nodes = Nodes(self.snapshot, self.ask, self.rows)

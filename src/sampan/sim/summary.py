@@ -150,9 +150,7 @@ def _refused(simulation: Simulation) -> tuple[int, int]:
     for instance in simulation.waiting():
         shape = instance.task.shape
         if shape not in known:
-            standing = simulation.scheduler.standing(shape)
-            standing.refresh()  # nodes may have gone since it was last asked
-            known[shape] = not standing.possible().any()
+            known[shape] = not simulation.scheduler.standing(shape).possible().any()
         refused += known[shape]
         total += 1
     return refused, total - refused
