@@ -146,7 +146,9 @@ def test_claims_that_wait_for_their_pod(space):
         claim = space.plane.json("GET", f"{claims}/made")
         assert claim["metadata"]["annotations"]["volume.kubernetes.io/selected-node"] == "hollow-0"
         refused = space.refusal("local")
-        assert "0/3 nodes are available: 1 node(s) didn't find available persistent volumes to bind, 2 node(s)" in refused
+        assert (
+            "0/3 nodes are available: 1 node(s) didn't find available persistent volumes to bind, 2 node(s)" in refused
+        )
         wish = "make a volume of class local and 1Gi or more for claim"
         assert f"on hollow-0, {wish} {space.name}/local available that it can reach." in refused
     finally:
