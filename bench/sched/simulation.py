@@ -12,8 +12,8 @@ from __future__ import annotations
 import gc
 import json
 import math
+import os
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 
+from bench import process
 from bench.result import Result
 from sampan.schedule.node import Node
 from sampan.schedule.profile import DEFAULT
@@ -91,7 +92,7 @@ def main() -> int:
         f"{found.used['cpu']:.0f} % of CPU used, waits mean {found.wait_s.mean:.0f} s, p99 {found.wait_s.p99:.0f} s, "
         f"{sum(found.evictions.values())} evictions"
     )
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    memory = process.peak_rss_bytes(os.getpid()) / (1 << 20)  # getrusage has the parent's in it
     print(json.dumps({"wall": wall, "cpu": cpu, "memory": memory, "note": note}))
     return 0
 
