@@ -116,7 +116,7 @@ class Queues:
         """End what is overdue and admit what may run, with what must go for it. What is admitted counts as running.
 
         `tried`: jobs for which no nodes were found at this time; a first one without a promise holds up its queue. `finds` is
-        asked before jobs end for another: they do not where it would find no nodes all the same. Then the other is the last
+        asked before jobs end for another: they do not where it would find no nodes all the same. Then the other is the only one
         that is admitted in this call.
         """
         admission = Admission([], self._overdue(now_s), {})
@@ -138,6 +138,8 @@ class Queues:
             ended = len(admission.ended)
             why = NO_NODES if job.key in tried else self._kept_out(leaf, job, amounts, calendar, beaten)
             if why and not place and job.key not in tried:
+                if finds is not None and admission.admitted:
+                    return False  # who was admitted may find no nodes, and owes nothing then
                 why = self._reclaim(why, leaf, job, amounts, calendar, beaten, admission, finds)
             if why:
                 if not place and job.key not in tried:
