@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
 
 from sampan.schedule import abroad, victims
-from sampan.schedule.arrays import Mask, Rows
+from sampan.schedule.arrays import Rows
 from sampan.schedule.plugin import PluginFailed, Reach
 from sampan.schedule.pod import Budget, Pod
 from sampan.schedule.shape import Shape
@@ -48,10 +49,13 @@ class Plan(NamedTuple):
     victims: tuple[Pod, ...]
 
 
-class _Entry(NamedTuple):
+class _Way(NamedTuple):
+    """To make room on a row. `number`: no two have the same."""
+
     cost: victims.Cost
     row: int
-    version: int
+    number: int
+    victims: tuple[Pod, ...]
 
 
 class Preemption:
@@ -73,14 +77,13 @@ class Preemption:
         if not self._may_evict(pod):
             return None
         costs = self._costs(standing, pod)
-        rows = costs.equals(1)
-        if not rows:
+        first = next(iter(costs.equals(1)), None)
+        if first is None:
             found = abroad.best(self._snapshot, standing, pod)
             return None if found is None else Plan(found[0], found[1].pods)
-        first = self._on(standing, pod, rows[0])
         if not self._cascades(standing, pod, first):
             return first
-        others = (self._on(standing, pod, row) for row in costs.equals(_MOST_EQUALS)[1:])
+        others = costs.equals(_MOST_EQUALS)[1:]
         return next((plan for plan in others if not self._cascades(standing, pod, plan)), first)
 
     def _may_evict(self, pod: Pod) -> bool:
@@ -95,10 +98,6 @@ class Preemption:
                 del self._known[next(iter(self._known))]
             found = self._known[key] = NodeCosts(self._snapshot, standing, pod.priority)
         return found
-
-    def _on(self, standing: Standing, pod: Pod, row: int) -> Plan:
-        found = victims.on_row(self._snapshot, standing, row, pod.priority)
-        return Plan(row, found.pods if found is not None else ())
 
     def _cascades(self, standing: Standing, pod: Pod, plan: Plan) -> bool:
         """Try it: the pod is there and its victims come again, one after another."""
@@ -139,34 +138,34 @@ class NodeCosts:
         self.standing = standing
         self._snapshot = snapshot
         self._priority = priority
-        self._heap: list[_Entry] = []  # of nodes whose cost is known
-        self._known: Mask = np.zeros(0, np.bool_)
-        self._versions: list[int] = []
-        self._others: victims.Bounds | None = None  # where it was not known then
+        self._known: dict[int, _Way | None] = {}  # by row; None: there is no way
+        self._heap: list[_Way] = []  # of those that are known, and some that no longer hold
+        self._numbers = count()
+        self._others: victims.Bounds | None = None  # of rows that were not known then
         self._next = 0  # of the others
         self._seen = -1
         self._as_of: tuple[int, tuple[Budget, ...]] = (-1, ())
 
-    def equals(self, most: int) -> list[int]:
-        """Return rows, the one that costs least first, and those that are like it up to the highest priority of a victim.
+    def equals(self, most: int) -> list[Plan]:
+        """Return plans, the one that costs least first, and those that are like it up to the highest priority of a victim.
 
         At most `most`; none when no eviction makes room anywhere.
         """
         self._refresh()
-        found: list[_Entry] = []
+        found: list[_Way] = []
         while len(found) < most and (one := self._pop()) is not None:
             found.append(one)
             if one.cost[:2] != found[0].cost[:2]:
                 break
         for one in found:
             heapq.heappush(self._heap, one)
-        return [one.row for one in found if one.cost[:2] == found[0].cost[:2]]
+        return [Plan(one.row, one.victims) for one in found if one.cost[:2] == found[0].cost[:2]]
 
-    def _pop(self) -> _Entry | None:
-        """Take the node that costs least off the heap, once no other can cost less."""
-        heap, versions = self._heap, self._versions
+    def _pop(self) -> _Way | None:
+        """Take the way that costs least off the heap, once no other node can cost less."""
+        heap, known = self._heap, self._known
         while True:
-            while heap and versions[heap[0].row] != heap[0].version:
+            while heap and known.get(heap[0].row) is not heap[0]:
                 heapq.heappop(heap)
             other = self._other()
             if other is None or (heap and heap[0][:2] < other):
@@ -178,15 +177,15 @@ class NodeCosts:
         if self._others is None:
             return None
         rows = self._others.rows
-        while self._next < len(rows) and self._known[rows[self._next]]:
+        while self._next < len(rows) and int(rows[self._next]) in self._known:
             self._next += 1
         return self._others.at(self._next) if self._next < len(rows) else None
 
     def _compute(self, row: int) -> None:
-        self._known[row] = True
         found = victims.on_row(self._snapshot, self.standing, row, self._priority)
-        if found is not None:
-            heapq.heappush(self._heap, _Entry(found.cost(), row, self._versions[row]))
+        way = self._known[row] = None if found is None else _Way(found.cost(), row, next(self._numbers), found.pods)
+        if way is not None:
+            heapq.heappush(self._heap, way)
 
     def _refresh(self) -> None:
         """Forget what rows cost that were touched; all of them where what happened elsewhere may matter."""
@@ -195,25 +194,22 @@ class NodeCosts:
         touched = touches.since(self._seen) if self._seen >= 0 and as_of == self._as_of else None
         local = all(rule.reach <= Reach.NODE for rule in self.standing.filters)
         if touched is None or (len(touched) and not local):
-            count = len(self._snapshot.nodes)
-            self._heap, self._others = [], None
-            self._versions, self._known = [0] * count, np.zeros(count, np.bool_)
-            self._forget(np.arange(count))
+            self._known, self._heap, self._others = {}, [], None
+            self._forget(np.arange(len(self._snapshot.nodes)))
         else:
             self._forget(np.unique(touched))
         self._seen, self._as_of = touches.position, as_of
 
     def _forget(self, rows: Rows) -> None:
-        versions, possible = self._versions, self.standing.possible()
+        known, possible = self._known, self.standing.possible()
         for row in rows.tolist():
-            versions[row] += 1
-        self._known[rows] = False
+            known.pop(row, None)
         again = rows[possible[rows]]
         if len(again) > _FEW:
-            unknown = np.flatnonzero(possible & ~self._known)
-            self._others = victims.at_least(self._snapshot, self.standing, unknown, self._priority)
+            possible[list(known)] = False
+            self._others = victims.at_least(self._snapshot, self.standing, np.flatnonzero(possible), self._priority)
             self._next = 0
-            self._heap = [one for one in self._heap if versions[one.row] == one.version]
+            self._heap = [way for way in known.values() if way is not None]
             heapq.heapify(self._heap)
         else:
             for row in again.tolist():
