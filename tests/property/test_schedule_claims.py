@@ -112,7 +112,7 @@ def test_pods_go_where_their_claims_find_volumes_and_none_is_given_twice(world, 
     snapshot = Snapshot(NODES)
     snapshot.settle()
     for one in volumes:
-        snapshot.set_volume(one.name, one)
+        snapshot.volumes.put(one.name, one)
     core, given = Scheduler(snapshot), dict[str, str]()
     for number, uses in enumerate(pods):
         theirs = [claims[place] for place in uses]
@@ -148,11 +148,11 @@ def test_pods_go_where_their_claims_find_volumes_and_none_is_given_twice(world, 
     # in whatever order volumes are told and forgotten, what is left of them is what is there
     again = data.draw(st.permutations(volumes))
     for one in again[::2]:
-        snapshot.set_volume(one.name, None)
+        snapshot.volumes.put(one.name, None)
     left = Snapshot(NODES)
     left.settle()
     for one in again[1::2]:
-        left.set_volume(one.name, one)
+        left.volumes.put(one.name, one)
     for claim in claims:
         assert snapshot.volumes.candidates(claim) == left.volumes.candidates(claim)
         assert snapshot.volumes.any_for(claim) == left.volumes.any_for(claim)

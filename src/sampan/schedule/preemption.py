@@ -144,7 +144,7 @@ class NodeCosts:
         self._others: victims.Bounds | None = None  # of rows that were not known then
         self._next = 0  # of the others
         self._seen = -1
-        self._as_of: tuple[int, tuple[Budget, ...]] = (-1, ())
+        self._as_of: tuple[int, int, tuple[Budget, ...]] = (-1, -1, ())
 
     def equals(self, most: int) -> list[Plan]:
         """Return plans, the one that costs least first, and those that are like it up to the highest priority of a victim.
@@ -190,7 +190,7 @@ class NodeCosts:
     def _refresh(self) -> None:
         """Forget what rows cost that were touched; all of them where what happened elsewhere may matter."""
         touches = self._snapshot.touches
-        as_of = self._snapshot.epoch, self._snapshot.budgets
+        as_of = self._snapshot.epoch, self._snapshot.volumes.version, self._snapshot.budgets
         touched = touches.since(self._seen) if self._seen >= 0 and as_of == self._as_of else None
         local = all(rule.reach <= Reach.NODE for rule in self.standing.filters)
         if touched is None or (len(touched) and not local):

@@ -88,12 +88,10 @@ class Snapshot:
             self._tallies.weigh(ask)
         self._changed()
 
-    def set_volume(self, name: str, volume: FreeVolume | None) -> bool:
-        """Take in a volume that may be claimed; None: it is gone, or cannot be. Returns whether that is new."""
-        new = self.volumes.put(name, volume)
-        if new and self.nodes:
-            self.touches.add(0)  # what is remembered of refusals is no longer true
-        return new
+    @property
+    def as_of(self) -> tuple[int, int, int]:
+        """What differs after anything has changed that says where a pod fits: nodes and namespaces, pods, volumes."""
+        return self.epoch, self.touches.position, self.volumes.version
 
     def settle(self) -> None:
         """Take in the nodes that came, went or changed. Cheap when there are none."""

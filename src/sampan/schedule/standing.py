@@ -56,7 +56,7 @@ class Standing:
         self._fixed: Floats | None = self._base
         self.scores: Floats = np.zeros(0)
         self._seen = -1
-        self._refused: tuple[tuple[int, int], Refusal] | None = None
+        self._refused: tuple[tuple[int, int, int], Refusal] | None = None
         self._epoch = snapshot.epoch
         self._terms, self._limits = len(snapshot.terms.all), len(snapshot.terms.limits)
 
@@ -133,9 +133,9 @@ class Standing:
 
     def why(self) -> Refusal:
         """Return why it fits nowhere now."""
-        position = (self.snapshot.epoch, self.snapshot.touches.position)
-        if self._refused is None or self._refused[0] != position:
-            self._refused = position, refusal(Nodes(self.snapshot, self.ask), self.filters)
+        as_of = self.snapshot.as_of
+        if self._refused is None or self._refused[0] != as_of:
+            self._refused = as_of, refusal(Nodes(self.snapshot, self.ask), self.filters)
         return self._refused[1]
 
     def foresee(self, rows: Rows, more: Ints) -> Floats:

@@ -24,7 +24,7 @@ class Fragmentation:
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self._came: Counter[Shape] = Counter()
-        self._position = (-1, -1)
+        self._as_of = (-1, -1, -1)
         self._known: list[float] = []
 
     def came(self, shape: Shape, count: int) -> None:
@@ -35,9 +35,9 @@ class Fragmentation:
     def of(self, resources: Sequence[str]) -> list[float]:
         """Return the fragmentation of each resource, in its own unit, summed up over the nodes."""
         snapshot = self._scheduler.snapshot
-        position = snapshot.epoch, snapshot.touches.position
-        if position != self._position or not self._known:
-            self._position = position
+        as_of = snapshot.as_of
+        if as_of != self._as_of or not self._known:
+            self._as_of = as_of
             self._known = self._now(resources)
         return self._known
 

@@ -9,9 +9,10 @@ from sampan.kube.selector import Requirement
 from sampan.schedule.claimable import FreeVolume, suits
 from sampan.schedule.node import Node
 from sampan.schedule.place import Scheduler
+from sampan.schedule.plugins.inter_pod_affinity import AFFINITY
 from sampan.schedule.plugins.volumes import NONE_LEFT
 from sampan.schedule.pod import Gang, Pod
-from sampan.schedule.shape import NodeTerm, Shape, UnboundClaim, VolumeWish, amounts, pairs
+from sampan.schedule.shape import NodeTerm, PodTerm, Shape, UnboundClaim, VolumeWish, amounts, pairs
 from sampan.schedule.snapshot import Snapshot
 
 WISH = VolumeWish(storage_class="s", size_bytes=2, access_modes=("ReadWriteOnce",))
@@ -52,7 +53,7 @@ def snapshot(*nodes: str, **volumes: str) -> Snapshot:
     found.settle()
     for name, node in volumes.items():
         term = NodeTerm((Requirement("host", "In", (node,)),))
-        found.set_volume(name, replace(VOLUME, name=name, reach=((term,),)))
+        found.volumes.put(name, replace(VOLUME, name=name, reach=((term,),)))
     return found
 
 
@@ -74,10 +75,20 @@ def test_what_was_refused_is_asked_anew_when_a_volume_comes():
     there = snapshot("a", "b")
     core = Scheduler(there)
     assert not core.place([pod("p")]).placements
-    there.set_volume("v", VOLUME)
+    there.volumes.put("v", VOLUME)
     assert core.place([pod("p")]).placements == {"n/p": "a"}
-    there.set_volume("v", None)
+    there.volumes.put("v", None)
     assert not core.still_fits("n/p")
+
+
+def test_what_was_said_of_a_refusal_is_said_anew_when_a_volume_comes():
+    there = snapshot("a", "b")
+    core = Scheduler(there)
+    friendless = PodTerm(topology="host", selector=(Requirement("app", "In", ("friend",)),), namespaces=("n",))
+    loner = replace(pod("p"), shape=replace(pod("p").shape, affinity=(friendless,)))
+    assert core.place([loner]).reasons["n/p"].counts == ((NONE_LEFT, 2),)
+    there.volumes.put("v", VOLUME)
+    assert core.place([loner]).reasons["n/p"].counts == ((AFFINITY, 2),)
 
 
 def test_a_node_that_has_one_of_two_is_not_enough():

@@ -282,7 +282,7 @@ class Cluster:
 
     def volume(self, name: str, volume: Volume | None) -> None:
         free = None if volume is None else volume.free
-        if self.snapshot.set_volume(name, free) and self._claimants:
+        if self.snapshot.volumes.put(name, free) and self._claimants:
             self._help()
         if volume is None:
             self.volumes.volumes.pop(name, None)

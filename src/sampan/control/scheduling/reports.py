@@ -46,7 +46,7 @@ class Reports:
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._texts: dict[tuple[int, Refusal, bool], str] = {}
-        self._as_of = (-1, -1)
+        self._as_of = (-1, -1, -1)
         self.wait_for_others = False
         """Whether a pod waits whose rules look at other pods: a placement may help it."""
 
@@ -114,7 +114,7 @@ class Reports:
     def _text(self, pod: Pod, refusal: Refusal) -> str:
         """Return a refusal's sentences; many pods of one shape that wait share them."""
         snapshot = self._cluster.snapshot
-        as_of = snapshot.epoch, snapshot.touches.position
+        as_of = snapshot.as_of
         if as_of != self._as_of:
             self._texts.clear()
             self._as_of = as_of
