@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import combinations
 
 from sampan.schedule.node import Node
 from sampan.schedule.pod import Pod
@@ -35,6 +36,12 @@ class Cluster:
         """Return the pods on nodes of a domain."""
         names = {node.name for node in self.nodes if dict(node.labels).get(topology) == value}
         return [pod.shape for pod, name in self.placed if name in names]
+
+    def without(self, gone: Sequence[Pod]) -> Cluster:
+        """Return the cluster when these have ended."""
+        found, keys = Cluster(self.nodes, self.namespaces), {pod.key for pod in gone}
+        found.placed = [(pod, name) for pod, name in self.placed if pod.key not in keys]
+        return found
 
     # --- filters
 
@@ -320,3 +327,39 @@ def mild_taints(shape: Shape, node: Node) -> int:
         taint.effect == "PreferNoSchedule" and not tolerates(shape, taint.key, taint.value, taint.effect, mild)
         for taint in set(node.taints)
     )
+
+
+def importance(pod: Pod) -> tuple[int, float, str]:
+    """Return what pods are sorted by, the more important first."""
+    return -pod.priority, pod.started_s, pod.key
+
+
+def cost(gone: Sequence[Pod]) -> tuple[int, int, int, float]:
+    """Return what evictions are compared by where no budget is violated: less is better."""
+    highest = max(pod.priority for pod in gone)
+    start = min(pod.started_s for pod in gone if pod.priority == highest)
+    return highest, sum(pod.priority + 2**31 for pod in gone), len(gone), -start
+
+
+def least(cluster: Cluster, node: Node, pod: Pod) -> list[Pod] | None:
+    """Return who of lower priority on a node must go so that a pod fits: of all sets that help the first that costs least."""
+    lower = [other for other, name in cluster.placed if name == node.name and other.priority < pod.priority]
+    lower.sort(key=importance)
+    sets = (list(gone) for size in range(1, len(lower) + 1) for gone in combinations(lower, size))
+    ways = (gone for gone in sets if cluster.without(gone).fits(pod.shape, node))
+    return min(ways, key=lambda gone: (cost(gone), [other.key for other in gone]), default=None)
+
+
+def cascades(
+    cluster: Cluster, name: str, pod: Pod, gone: Sequence[Pod], evicts: Callable[[Cluster, Pod], bool]
+) -> bool:
+    """Return whether one of those who come in the victims' stead, one after another, could only run by evicting others."""
+    now = cluster.without(gone)
+    now.placed.append((pod, name))
+    for one in sorted(gone, key=importance):
+        best = now.best(one.shape)
+        if best is not None:
+            now.placed.append((one, best))
+        elif evicts(now, one):
+            return True
+    return False

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
 
 import msgspec
 
 from sampan.schedule.node import Node
 from sampan.schedule.pod import Pod
 from sampan.sim.task import Task
-from scheduling_oracle import Cluster
+from scheduling_oracle import Cluster, cascades, cost, least
 
 Line = tuple[float, str, str, str]
 """(time, what, pod, its node or why)."""
@@ -178,7 +178,9 @@ class NaiveSimulation:
         if not found:
             return None, []
         equals = [(name, gone) for price, name, gone in found if price[0] == found[0][0][0]]
-        return next((way for way in equals if not cascades(self.cluster, pod, *way)), equals[0])
+        return next(
+            ((name, gone) for name, gone in equals if not cascades(self.cluster, name, pod, gone, evicts)), equals[0]
+        )
 
     # --- laws
 
@@ -193,48 +195,13 @@ class NaiveSimulation:
             assert one.task.together or self.spot(one)[0] is None, (self.now, one.key)
 
 
-def without(cluster: Cluster, gone: list[Pod]) -> Cluster:
-    found, keys = Cluster(cluster.nodes, {}), {pod.key for pod in gone}
-    found.placed = [(pod, name) for pod, name in cluster.placed if pod.key not in keys]
-    return found
-
-
-def choices(cluster: Cluster, pod: Pod) -> list[tuple[tuple, str, list[Pod]]]:
-    """Return, for each node where evictions make room, what they cost at least, its name and who must go."""
-    found = []
+def choices(cluster: Cluster, pod: Pod) -> Iterator[tuple[tuple, str, list[Pod]]]:
+    """Yield, for each node where evictions make room, what they cost at least, its name and who must go."""
     for node in cluster.nodes:
-        lower = [other for other, name in cluster.placed if name == node.name and other.priority < pod.priority]
-        lower.sort(key=importance)
-        sets = [list(gone) for size in range(1, len(lower) + 1) for gone in combinations(lower, size)]
-        ways = [
-            (cost(gone), [other.key for other in gone], gone)
-            for gone in sets
-            if without(cluster, gone).fits(pod.shape, node)
-        ]
-        if ways:
-            price, _, gone = min(ways, key=lambda way: way[:2])
-            found.append((price, node.name, gone))
-    return found
+        gone = least(cluster, node, pod)
+        if gone is not None:
+            yield cost(gone), node.name, gone
 
 
-def cascades(cluster: Cluster, pod: Pod, name: str, gone: list[Pod]) -> bool:
-    """Return whether one of those who come in the victims' stead, one after another, would evict others."""
-    now = without(cluster, gone)
-    now.placed.append((pod, name))
-    for other in sorted(gone, key=importance):
-        best = now.best(other.shape)
-        if best is not None:
-            now.placed.append((other, best))
-        elif choices(now, other):
-            return True
-    return False
-
-
-def importance(pod: Pod) -> tuple[int, float, str]:
-    return -pod.priority, pod.started_s, pod.key
-
-
-def cost(gone: list[Pod]) -> tuple[int, int, int, float]:
-    highest = max(pod.priority for pod in gone)
-    start = min(pod.started_s for pod in gone if pod.priority == highest)
-    return highest, sum(pod.priority + 2**31 for pod in gone), len(gone), -start
+def evicts(cluster: Cluster, pod: Pod) -> bool:
+    return any(choices(cluster, pod))

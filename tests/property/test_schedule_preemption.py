@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -17,7 +15,7 @@ from sampan.schedule.pod import Budget, Pod, covers
 from sampan.schedule.shape import PodTerm, Shape, Spread, amounts, matches, pairs
 from sampan.schedule.snapshot import Snapshot
 from scheduling_clusters import HOST, NAMESPACES, ZONE, nodes, plain_shapes, shapes, some
-from scheduling_oracle import Cluster
+from scheduling_oracle import Cluster, cascades, cost, importance, least
 
 BUDGETS = st.lists(
     st.builds(
@@ -44,23 +42,6 @@ def violating(victims: list[Pod], budgets: tuple[Budget, ...]) -> list[Pod]:
     return found
 
 
-def cost(victims: list[Pod], violations: int) -> tuple:
-    highest = max(pod.priority for pod in victims)
-    start = min(pod.started_s for pod in victims if pod.priority == highest)
-    return violations, highest, sum(pod.priority + 2**31 for pod in victims), len(victims), -start
-
-
-def without(cluster: Cluster, gone: list[Pod]) -> Cluster:
-    found = Cluster(cluster.nodes, cluster.namespaces)
-    keys = {pod.key for pod in gone}
-    found.placed = [(pod, name) for pod, name in cluster.placed if pod.key not in keys]
-    return found
-
-
-def importance(pod: Pod) -> tuple:
-    return -pod.priority, pod.started_s, pod.key
-
-
 def on_node(cluster: Cluster, node: Node, pod: Pod, budgets: tuple[Budget, ...]) -> tuple[tuple, list[Pod]] | None:
     """Return cost and victims: by amounts alone where that helps, and where not by kube-scheduler's procedure."""
     lower = [one for one, name in cluster.placed if name == node.name and one.priority < pod.priority]
@@ -68,15 +49,15 @@ def on_node(cluster: Cluster, node: Node, pod: Pod, budgets: tuple[Budget, ...])
     plain.placed = [(stripped(one), name) for one, name in cluster.placed]
     found = chosen(plain, bare(node), stripped(pod), [stripped(one) for one in lower], budgets)
     if found is not None and not any(covers(budget, one) for budget in budgets for one in lower):
-        least = least_on_node(plain, bare(node), stripped(pod))
-        assert least is not None
-        assert least[0] <= found[0]
-        assert least[0][:2] == found[0][:2]
-        found = least
+        cheapest = least(plain, bare(node), stripped(pod))
+        assert cheapest is not None
+        assert cost(cheapest) <= cost(found[1])
+        assert cost(cheapest)[0] == cost(found[1])[0]
+        found = (0, *cost(cheapest)), cheapest
     if found is not None:
         keys = {one.key for one in found[1]}
         gone = [one for one in lower if one.key in keys]
-        if without(cluster, gone).fits(pod.shape, node):
+        if cluster.without(gone).fits(pod.shape, node):
             return found[0], gone
     return chosen(cluster, node, pod, lower, budgets)
 
@@ -95,26 +76,17 @@ def chosen(
     cluster: Cluster, node: Node, pod: Pod, lower: list[Pod], budgets: tuple[Budget, ...]
 ) -> tuple[tuple, list[Pod]] | None:
     lower.sort(key=importance)
-    if not lower or not without(cluster, lower).fits(pod.shape, node):
+    if not lower or not cluster.without(lower).fits(pod.shape, node):
         return None
     bad = violating(lower, budgets)
     gone = list(lower)
     for one in [*bad, *(one for one in lower if one not in bad)]:
         fewer = [other for other in gone if other is not one]
-        if without(cluster, fewer).fits(pod.shape, node):
+        if cluster.without(fewer).fits(pod.shape, node):
             gone = fewer
     if not gone:
         return None
-    return cost(gone, sum(one in bad for one in gone)), gone
-
-
-def least_on_node(cluster: Cluster, node: Node, pod: Pod) -> tuple[tuple, list[Pod]] | None:
-    """Return the least cost of all sets of victims, and the first set of that cost."""
-    lower = [one for one, name in cluster.placed if name == node.name and one.priority < pod.priority]
-    lower.sort(key=importance)
-    sets = (list(gone) for size in range(1, len(lower) + 1) for gone in combinations(lower, size))
-    ways = ((cost(gone, 0), gone) for gone in sets if without(cluster, gone).fits(pod.shape, node))
-    return min(ways, key=lambda way: (way[0], [one.key for one in way[1]]), default=None)
+    return (sum(one in bad for one in gone), *cost(gone)), gone
 
 
 def topologies(cluster: Cluster, shape: Shape, other: Shape) -> set[str]:
@@ -141,17 +113,8 @@ def abroad(cluster: Cluster, node: Node, pod: Pod, budgets: tuple[Budget, ...]) 
     return chosen(cluster, node, pod, lower, budgets)
 
 
-def cascades(cluster: Cluster, name: str, pod: Pod, gone: list[Pod]) -> bool:
-    """Return whether one of those who come in the victims' stead, one after another, could only run by evicting others."""
-    now = without(cluster, gone)
-    now.placed.append((pod, name))
-    for one in sorted(gone, key=importance):
-        best = now.best(one.shape)
-        if best is not None:
-            now.placed.append((one, best))
-        elif one.may_preempt and any(find(now, node, one, ()) for find in (on_node, abroad) for node in now.nodes):
-            return True
-    return False
+def evicts(cluster: Cluster, pod: Pod) -> bool:
+    return pod.may_preempt and any(find(cluster, node, pod, ()) for find in (on_node, abroad) for node in cluster.nodes)
 
 
 def cluster_of(machines, pods):
@@ -252,10 +215,10 @@ def test_no_node_costs_less_than_it_does_at_least(machines, pods, wanted, budget
             bounds = victims.at_least(snapshot, standing, rows, priority)
             found = [bounds.at(place) for place in range(len(bounds.rows))]
             assert found == sorted(found)
-            least = {row: cost for cost, row in found}
+            bound = {row: price for price, row in found}
             for row in rows.tolist():
                 found = victims.on_row(snapshot, standing, row, priority)
-                assert found is None or least[row] <= found.cost()
+                assert found is None or bound[row] <= found.cost()
 
 
 def check(machines, pods, wanted, budgets):
@@ -282,7 +245,7 @@ def check(machines, pods, wanted, budgets):
             continue
         order = sorted(possible, key=lambda name: (possible[name][0], name))
         equals = [name for name in order if possible[name][0][:2] == possible[order[0]][0][:2]]
-        calm = [name for name in equals if not cascades(cluster, name, pod, possible[name][1])] if here else []
+        calm = [name for name in equals if not cascades(cluster, name, pod, possible[name][1], evicts)] if here else []
         event(f"a cascade is avoided: {bool(calm) and calm[0] != equals[0]}")
         name = (calm or equals)[0]
         assert found.placements == {pod.key: name}
@@ -291,5 +254,5 @@ def check(machines, pods, wanted, budgets):
         where = {one.key: at for one, at in cluster.placed}
         assert all(eviction.node == where[eviction.pod.key] for eviction in found.evictions)
         assert all(eviction.pod.priority < pod.priority for eviction in found.evictions)
-        cluster = without(cluster, gone)
+        cluster = cluster.without(gone)
         cluster.placed.append((pod, name))
