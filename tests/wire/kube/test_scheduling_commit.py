@@ -41,6 +41,14 @@ def waits_for_victims(space: Space) -> str:
     return node
 
 
+def let_go_of_volume(space, storage_class):
+    """Take away claim `data`, its volume and their class: nobody else lets go of them yet."""
+    for kind, name in (("pvc", "data"), ("pv", space.name)):
+        space.k(f'patch {kind} {name} --type=merge -p {{"metadata":{{"finalizers":null}}}}')
+        space.k(f"delete {kind} {name} --wait=false")
+    space.plane.kubectl("delete", "storageclass", storage_class)
+
+
 def test_a_node_that_was_cordoned_meanwhile_is_not_taken(space):
     node = waits_for_victims(space)
     space.plane.kubectl("cordon", node)
@@ -99,10 +107,7 @@ def test_a_pod_that_waits_for_its_volume_holds_its_place(space):
         assert not space.node("second")
     finally:
         space.k("delete pod first second --timeout=10s")
-        for kind, name in (("pvc", "data"), ("pv", space.name)):  # nobody else lets go of them yet
-            space.k(f'patch {kind} {name} --type=merge -p {{"metadata":{{"finalizers":null}}}}')
-            space.k(f"delete {kind} {name} --wait=false")
-        space.plane.kubectl("delete", "storageclass", "late")
+        let_go_of_volume(space, "late")
 
 
 def test_a_volume_that_is_there_is_claimed_and_its_pod_goes_to_it(space):
@@ -132,10 +137,7 @@ def test_a_volume_that_is_there_is_claimed_and_its_pod_goes_to_it(space):
         assert space.node("p") == "hollow-1"
     finally:
         space.k("delete pod p --timeout=10s")
-        for kind, name in (("pvc", "data"), ("pv", space.name)):  # nobody else lets go of them yet
-            space.k(f'patch {kind} {name} --type=merge -p {{"metadata":{{"finalizers":null}}}}')
-            space.k(f"delete {kind} {name} --wait=false")
-        space.plane.kubectl("delete", "storageclass", "local")
+        let_go_of_volume(space, "local")
 
 
 def test_a_domain_that_goes_lets_pods_in(space):
