@@ -95,6 +95,14 @@ async def none_is_bound(api: Api, *names: str) -> None:
     assert [found[name] for name in names] == ["" for _ in names]
 
 
+async def two_that_wait(api: Api) -> None:
+    """Make a gang of `a` and `b` for one of which a pod on n-0 has to end, and does not yet."""
+    await held_up(api, "n-0")
+    await group(api, "g", 2)
+    await make(api, member("a"), member("b"))
+    await waits(api, "a", "b")
+
+
 async def test_none_is_bound_before_the_victims_of_all_have_ended(api):
     async with nodes(api, 3), scheduling(client(api, "one")):
         await held_up(api, "n-0", "n-1")
@@ -111,10 +119,7 @@ async def test_none_is_bound_before_the_victims_of_all_have_ended(api):
 
 async def test_while_they_wait_they_say_so(api):
     async with nodes(api, 2), scheduling(client(api, "one")):
-        await held_up(api, "n-0")
-        await group(api, "g", 2)
-        await make(api, member("a"), member("b"))
-        await waits(api, "a", "b")
+        await two_that_wait(api)
         last = {event["regarding"]["name"]: event["note"] for event in await events(api, "FailedScheduling")}
         assert sorted(last) == ["a", "b"]
         assert "gang default/g: room is made for 1 of its 2 pods" in last.values()
@@ -124,10 +129,7 @@ async def test_while_they_wait_they_say_so(api):
 
 async def test_one_that_loses_its_place_takes_the_others_with_it(api):
     async with nodes(api, 2), scheduling(client(api, "one")):
-        await held_up(api, "n-0")
-        await group(api, "g", 2)
-        await make(api, member("a"), member("b"))
-        await waits(api, "a", "b")
+        await two_that_wait(api)
         await make(api, pod("vip", "4", priority=9, nodeSelector=on("n-1")))
         await until(lambda: are_bound(api, "vip"))  # nobody had to end for it
         await until(lambda: has_said(api, "1 of at least 2 pods fit", "a", "b"))
@@ -144,10 +146,7 @@ async def test_one_that_loses_its_place_takes_the_others_with_it(api):
 
 async def test_a_node_that_was_cordoned_meanwhile_is_one_too_few(api):
     async with nodes(api, 2), scheduling(client(api, "one")):
-        await held_up(api, "n-0")
-        await group(api, "g", 2)
-        await make(api, member("a"), member("b"))
-        await waits(api, "a", "b")
+        await two_that_wait(api)
         await cordon(api, "n-1")
         await let_go(api, "n-0")
         await none_is_bound(api, "a", "b")
