@@ -235,8 +235,7 @@ def check(machines, pods, wanted, budgets):
             continue
         costs = {node.name: on_node(cluster, node, pod, budgets) for node in cluster.nodes}
         possible = {name: one for name, one in costs.items() if one is not None}
-        here = bool(possible)
-        if not here:
+        if not possible:
             costs = {node.name: abroad(cluster, node, pod, budgets) for node in cluster.nodes}
             possible = {name: one for name, one in costs.items() if one is not None}
             event("victims on other nodes" if possible else "no victims help")
@@ -245,7 +244,7 @@ def check(machines, pods, wanted, budgets):
             continue
         order = sorted(possible, key=lambda name: (possible[name][0], name))
         equals = [name for name in order if possible[name][0][:2] == possible[order[0]][0][:2]]
-        calm = [name for name in equals if not cascades(cluster, name, pod, possible[name][1], evicts)] if here else []
+        calm = [name for name in equals if not cascades(cluster, name, pod, possible[name][1], evicts)]
         event(f"a cascade is avoided: {bool(calm) and calm[0] != equals[0]}")
         name = (calm or equals)[0]
         assert found.placements == {pod.key: name}

@@ -35,17 +35,17 @@ class _InTheWay(NamedTuple):
     domains: tuple[Domain, ...]
 
 
-def best(snapshot: Snapshot, standing: Standing, pod: Pod) -> tuple[int, Victims] | None:
-    """Return the node that costs least, the first of equals, and who must go for it; None where that does not help."""
+def ways(snapshot: Snapshot, standing: Standing, pod: Pod) -> list[tuple[victims.Cost, int, Victims]]:
+    """Return (cost, row, who must go for it), the one that costs least first; empty where that does not help."""
     if all(rule.reach <= Reach.NODE for rule in standing.filters):
-        return None
+        return []
     found = list(_in_the_way(snapshot, standing.ask.shape))
     lower: dict[Domain, list[_InTheWay]] = {}
     for one in found:
         for domain in one.domains if one.placed[0].priority < pod.priority else ():
             lower.setdefault(domain, []).append(one)
     if not lower:
-        return None
+        return []
     choices: list[tuple[victims.Cost, int, Victims]] = []
     for row in _rows(snapshot, standing, found):
         domains = ((topology, int(snapshot.domains(topology).slot[row])) for topology, _ in lower)
@@ -54,7 +54,7 @@ def best(snapshot: Snapshot, standing: Standing, pod: Pod) -> tuple[int, Victims
             gone = victims.by_trial(snapshot, standing, row, list(way.values()))
             if gone is not None:
                 choices.append((gone.cost(), row, gone))
-    return min(choices)[1:] if choices else None
+    return sorted(choices, key=lambda way: way[:2])
 
 
 def _in_the_way(snapshot: Snapshot, shape: Shape) -> Iterator[_InTheWay]:

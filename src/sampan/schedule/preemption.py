@@ -76,15 +76,19 @@ class Preemption:
         """
         if not self._may_evict(pod):
             return None
-        costs = self._costs(standing, pod)
-        first = next(iter(costs.equals(1)), None)
-        if first is None:
-            found = abroad.best(self._snapshot, standing, pod)
-            return None if found is None else Plan(found[0], found[1].pods)
-        if not self._cascades(standing, pod, first):
+        first = next(iter(self._equals(standing, pod, 1)), None)
+        if first is None or not self._cascades(standing, pod, first):
             return first
-        others = costs.equals(_MOST_EQUALS)[1:]
+        others = self._equals(standing, pod, _MOST_EQUALS)[1:]
         return next((plan for plan in others if not self._cascades(standing, pod, plan)), first)
+
+    def _equals(self, standing: Standing, pod: Pod, most: int) -> list[Plan]:
+        """Return the best plan, and those that are like it up to the highest priority of a victim; at most `most`."""
+        found = self._costs(standing, pod).equals(most)
+        if found:
+            return found
+        ways = abroad.ways(self._snapshot, standing, pod)
+        return [Plan(row, gone.pods) for cost, row, gone in ways[:most] if cost[:2] == ways[0][0][:2]]
 
     def _may_evict(self, pod: Pod) -> bool:
         lowest = self._snapshot.pods.lowest()
@@ -114,7 +118,7 @@ class Preemption:
                 if row >= 0:
                     snapshot.assume(victim, row, stand_in.ask)
                     came.append(victim.key)
-                elif self._evicts(stand_in, victim):
+                elif self._may_evict(victim) and self._equals(stand_in, victim, 1):
                     return True
             return False
         except PluginFailed:
@@ -124,11 +128,6 @@ class Preemption:
                 snapshot.remove(key)
             for one in reversed(lifted):
                 snapshot.put_back(one)
-
-    def _evicts(self, standing: Standing, pod: Pod) -> bool:
-        return self._may_evict(pod) and (
-            bool(self._costs(standing, pod).equals(1)) or abroad.best(self._snapshot, standing, pod) is not None
-        )
 
 
 class NodeCosts:
