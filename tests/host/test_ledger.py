@@ -35,6 +35,16 @@ def container(daemon):
     return started
 
 
+def opened(daemon):
+    return sqlite3.connect(daemon.home / "data/engine.db", isolation_level=None)
+
+
+def record(database, container):
+    """Return what is recorded of a container."""
+    wanted = "SELECT value FROM record WHERE kind = 'container' AND key = ?"
+    return json.loads(database.execute(wanted, (container,)).fetchone()[0])
+
+
 def differing(daemon):
     return {row.kind: row for row in take(daemon.where, wait_s=0).difference()}
 
@@ -115,6 +125,9 @@ def test_a_dead_daemon_is_compared_by_its_database(daemon, container):
     ops = Ops(daemon, "other-")
     other = ops.run("sleep", "1000")
     pid = ops.state(other)["Pid"]
+    with contextlib.closing(opened(daemon)) as database:
+        while record(database, other)["state"]["phase"] != "running":  # it is answered before it is recorded
+            time.sleep(0.01)
     daemon.kill()
     assert not take(daemon.where).alive
     assert differing(daemon) == {}
@@ -134,16 +147,11 @@ def test_a_start_whose_end_was_not_recorded(daemon, container):
     ops = Ops(daemon, "late-")
     late = ops.run("sleep", "1000")
     daemon.kill()
-    path = daemon.home / "data/engine.db"
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
-        asked = ("container", late)
-        record = json.loads(
-            database.execute("SELECT value FROM record WHERE kind = ? AND key = ?", asked).fetchone()[0]
-        )
-        record["state"] |= {"phase": "starting", "pid": 0}
-        database.execute(
-            "UPDATE record SET value = ? WHERE kind = ? AND key = ?", (json.dumps(record).encode(), *asked)
-        )
+    with contextlib.closing(opened(daemon)) as database:
+        before = record(database, late)
+        before["state"] |= {"phase": "starting", "pid": 0}
+        value = json.dumps(before).encode()
+        database.execute("UPDATE record SET value = ? WHERE kind = 'container' AND key = ?", (value, late))
     assert differing(daemon) == {}
     assert daemon.launch()
     assert ops.state(late)["Running"]
